@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Every difference between the kernels that the module builds for, 6.1 first. */
+#ifndef _ESPM_COMPAT_H
+#define _ESPM_COMPAT_H
+
+#include <linux/crypto.h>
+#include <linux/netdevice.h>
+#include <linux/version.h>
+
+/*
+ * ESPM_CRYPTO_CALLBACK(name, type, func) defines the callback @name, which
+ * hands the request's data, a pointer to @type, and its result to @func.
+ * -EINPROGRESS only says that a request left the backlog.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#define ESPM_CRYPTO_CALLBACK(name, type, func)				\
+static void name(void *data, int err)					\
+{									\
+	if (err != -EINPROGRESS)					\
+		func((type *)data, err);				\
+}
+#else
+#define ESPM_CRYPTO_CALLBACK(name, type, func)				\
+static void name(struct crypto_async_request *base, int err)		\
+{									\
+	if (err != -EINPROGRESS)					\
+		func((type *)base->data, err);				\
+}
+#endif
+
+/* A device that needs no transmit lock, and stays in its namespace. */
+static inline void espm_compat_dev_flags(struct net_device *dev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	dev->lltx = true;
+	dev->netns_local = true;
+#else
+	dev->features |= NETIF_F_LLTX | NETIF_F_NETNS_LOCAL;
+#endif
+}
+
+#endif /* _ESPM_COMPAT_H */

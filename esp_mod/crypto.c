@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Transforms and the packets under them. See crypto.h. */
+#include <crypto/authenc.h>
+#include <crypto/sha2.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <net/ip.h>
+#include "compat.h"
+#include "crypto.h"
+#include "input.h"
+#include "output.h"
+#include "sa.h"
+
+/* authenc() takes its two keys in one blob, behind a netlink attribute. */
+static int set_separate_keys(struct crypto_aead *tfm, const struct espm_suite *suite,
+			     const u8 *key)
+{
+	u32 cipher_len = suite->enc_len + suite->salt_len;
+	u32 len = RTA_SPACE(sizeof(struct crypto_authenc_key_param)) + suite->auth_len + cipher_len;
+	struct crypto_authenc_key_param *param;
+	struct rtattr *rta;
+	u8 *blob, *at;
+	int err;
+
+	blob = kzalloc(len, GFP_KERNEL);
+	if (!blob)
+		return -ENOMEM;
+	rta = (struct rtattr *)blob;
+	rta->rta_type = CRYPTO_AUTHENC_KEYA_PARAM;
+	rta->rta_len = RTA_LENGTH(sizeof(*param));
+	param = RTA_DATA(rta);
+	param->enckeylen = cpu_to_be32(cipher_len);
+	at = blob + RTA_SPACE(sizeof(*param));
+	memcpy(at, key + cipher_len, suite->auth_len);
+	memcpy(at + suite->auth_len, key, cipher_len);
+
+	err = crypto_aead_setkey(tfm, blob, len);
+	kfree_sensitive(blob);
+	return err;
+}
+
+/**
+ * espm_crypto_alloc() - a transform with its keys
+ * @suite: the suite
+ * @esn: for extended sequence numbers
+ * @key: espm_suite_key_len(@suite) bytes: cipher key, salt, integrity key
+ * @extack: takes the sentence of a refusal
+ *
+ * Context: process, sleeps; may load modules.
+ * Return: the transform, the caller's to free, or an ERR_PTR().
+ */
+struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, const u8 *key,
+				      struct netlink_ext_ack *extack)
+{
+	struct crypto_aead *tfm;
+	int err;
+
+	tfm = crypto_alloc_aead(esn ? suite->alg_esn : suite->alg, 0, 0);
+	if (IS_ERR(tfm)) {
+		NL_SET_ERR_MSG(extack, "this kernel lacks the suite's algorithm: is its crypto module there?");
+		return tfm;
+	}
+	if (suite->auth_len)
+		err = set_separate_keys(tfm, suite, key);
+	else
+		err = crypto_aead_setkey(tfm, key, suite->enc_len + suite->salt_len);
+	if (!err)
+		err = crypto_aead_setauthsize(tfm, suite->icv_len);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "the crypto driver refused the key");
+		crypto_free_aead(tfm);
+		return ERR_PTR(err);
+	}
+	return tfm;
+}
+
+/**
+ * espm_crypto_fingerprint() - a one-way name for a key, to compare two ends
+ * @out: ESPM_FINGERPRINT_LEN bytes
+ * @suite: the suite
+ * @key: its key material
+ *
+ * Context: process.
+ */
+void espm_crypto_fingerprint(u8 *out, const struct espm_suite *suite, const u8 *key)
+{
+	u8 digest[SHA256_DIGEST_SIZE];
+	struct sha256_state state;
+
+	sha256_init(&state);
+	sha256_update(&state, suite->name, strlen(suite->name) + 1);
+	sha256_update(&state, key, espm_suite_key_len(suite));
+	sha256_final(&state, digest);
+	memcpy(out, digest, ESPM_FINGERPRINT_LEN);
+	memzero_explicit(&state, sizeof(state));
+}
+
+/**
+ * espm_crypto_driver() - name of the driver that an SA uses
+ * @sa: the SA
+ *
+ * Return: a string that lives as long as the SA.
+ */
+const char *espm_crypto_driver(const struct espm_sa *sa)
+{
+	return crypto_tfm_alg_driver_name(crypto_aead_tfm(sa->tfm));
+}
+
+static void done_async(struct espm_op *op, int err)
+{
+	/* Drivers differ in the context that they call back from. */
+	local_bh_disable();
+	if (op->sa->name.dir == ESPM_DIR_OUT)
+		espm_output_done(op, err);
+	else
+		espm_input_done(op, err);
+	local_bh_enable();
+}
+
+ESPM_CRYPTO_CALLBACK(crypto_done, struct espm_op, done_async)
+
+/**
+ * espm_op_alloc() - begin the work on a packet
+ * @sa: its SA; the op takes over the caller's reference
+ * @skb: the packet; the op takes it over
+ *
+ * Context: any.
+ * Return: the op, or NULL without memory, and then nothing was taken over.
+ */
+struct espm_op *espm_op_alloc(struct espm_sa *sa, struct sk_buff *skb)
+{
+	struct espm_op *op;
+
+	op = kmalloc(sizeof(*op) + crypto_aead_reqsize(sa->tfm), GFP_ATOMIC);
+	if (!op)
+		return NULL;
+	op->skb = skb;
+	op->sa = sa;
+	op->dev = NULL;
+	op->encap = 0;
+	op->depth = 0;
+	return op;
+}
+
+/**
+ * espm_op_free() - end the work on a packet
+ * @op: the op; gives its references back and frees the packet if it still
+ *	holds one
+ *
+ * Context: any.
+ */
+void espm_op_free(struct espm_op *op)
+{
+	if (op->skb)
+		kfree_skb(op->skb);
+	if (op->dev)
+		dev_put(op->dev);
+	espm_sa_put(op->sa);
+	kfree(op);
+}
+
+/* SPI, sequence number and IV, in the layout of every ESP transform. */
+static u32 fill_aad(struct espm_op *op, const struct ip_esp_hdr *esp)
+{
+	u32 iv_len = op->sa->suite->iv_len;
+	u8 *at = op->aad;
+
+	memcpy(at, &esp->spi, 4);
+	at += 4;
+	if (op->sa->esn) {
+		*(__be32 *)at = cpu_to_be32(op->seq >> 32);
+		at += 4;
+	}
+	memcpy(at, &esp->seq_no, 4);
+	at += 4;
+	memcpy(at, esp->enc_data, iv_len);
+	return at + iv_len - op->aad;
+}
+
+static void prepare(struct espm_op *op, u32 crypt_len)
+{
+	struct ip_esp_hdr *esp = (void *)op->skb->data + op->esp;
+	u32 iv_len = op->sa->suite->iv_len;
+	u32 aad_len = fill_aad(op, esp);
+
+	sg_init_table(op->sg, 2);
+	sg_set_buf(&op->sg[0], op->aad, aad_len);
+	sg_set_buf(&op->sg[1], esp->enc_data + iv_len, op->len - ESPM_HDR_LEN - iv_len);
+
+	aead_request_set_tfm(&op->req, op->sa->tfm);
+	aead_request_set_callback(&op->req, 0, crypto_done, op);
+	aead_request_set_crypt(&op->req, op->sg, op->sg, crypt_len, op->iv);
+	aead_request_set_ad(&op->req, aad_len);
+}
+
+/**
+ * espm_crypto_seal() - encrypt and authenticate
+ * @op: the packet, with SPI, sequence number, payload and trailer in place,
+ *	room for the ICV, and the IV in @op->iv
+ *
+ * Context: softirqs off.
+ * Return: 0, -EINPROGRESS (the driver calls espm_output_done()), or an error.
+ */
+int espm_crypto_seal(struct espm_op *op)
+{
+	struct ip_esp_hdr *esp = (void *)op->skb->data + op->esp;
+	const struct espm_suite *suite = op->sa->suite;
+
+	memcpy(esp->enc_data, op->iv, suite->iv_len);
+	prepare(op, op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len);
+	return crypto_aead_encrypt(&op->req);
+}
+
+/**
+ * espm_crypto_open() - verify and decrypt
+ * @op: the packet, at least as long as header, IV, trailer and ICV
+ *
+ * Context: softirqs off.
+ * Return: 0, -EBADMSG for a wrong ICV, -EINPROGRESS (the driver calls
+ * espm_input_done()), or another error.
+ */
+int espm_crypto_open(struct espm_op *op)
+{
+	struct ip_esp_hdr *esp = (void *)op->skb->data + op->esp;
+	u32 iv_len = op->sa->suite->iv_len;
+
+	memcpy(op->iv, esp->enc_data, iv_len);
+	prepare(op, op->len - ESPM_HDR_LEN - iv_len);
+	return crypto_aead_decrypt(&op->req);
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Outside of a sealed packet. See encap.h. */
+#include <linux/percpu.h>
+#include <linux/udp.h>
+#include <net/dst.h>
+#include <net/ip.h>
+#include <net/ip6_fib.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/ipv6_stubs.h>
+#include <net/route.h>
+#include "crypto.h"
+#include "encap.h"
+#include "natt.h"
+#include "netns.h"
+#include "sa.h"
+
+/*
+ * The packet that this CPU is handing to the stack right now, and its origin.
+ * The POST_ROUTING hook takes the mark off again. Softirqs are off between the
+ * two, so nothing else runs on this CPU; where a packet leaves the straight way
+ * (NFQUEUE), the mark is gone and the hook asks the SAD instead.
+ */
+struct sent {
+	const struct sk_buff *skb;
+	struct espm_origin origin;
+};
+
+static DEFINE_PER_CPU(struct sent, sent);
+
+/**
+ * espm_encap_own() - make every byte of a packet one's own
+ * @skb: the packet; may be cloned, not shared
+ * @headroom: bytes wanted in front of it
+ * @tailroom: bytes wanted behind it
+ *
+ * Afterwards it is linear, in a buffer that no clone, page cache or user
+ * buffer has a part in. No flag is trusted for that: what is not linear is
+ * copied (the class of CVE-2026-43284, -46300 and -43503).
+ *
+ * Context: any.
+ * Return: 0 or -ENOMEM.
+ */
+int espm_encap_own(struct sk_buff *skb, u32 headroom, u32 tailroom)
+{
+	u32 have = skb_headroom(skb);
+	int err;
+
+	if (!skb_is_nonlinear(skb) && !skb_cloned(skb) && have >= headroom &&
+	    skb_tailroom(skb) >= tailroom)
+		return 0;
+
+	err = pskb_expand_head(skb, headroom > have ? headroom - have : 0,
+			       skb->data_len + tailroom, GFP_ATOMIC);
+	if (err)
+		return err;
+	return skb_linearize(skb);
+}
+
+static struct dst_entry *route4(struct espm_sa *sa)
+{
+	struct flowi4 fl = {
+		.daddr = sa->name.dst.v4,
+		.saddr = sa->src.v4,
+		.flowi4_proto = sa->encap_sport ? IPPROTO_UDP : IPPROTO_ESP,
+	};
+	struct rtable *rt;
+
+	rt = dst_cache_get_ip4(&sa->route, &fl.saddr);
+	if (rt)
+		return &rt->dst;
+	rt = ip_route_output_key(sa->en->net, &fl);
+	if (IS_ERR(rt))
+		return NULL;
+	dst_cache_set_ip4(&sa->route, &rt->dst, fl.saddr);
+	return &rt->dst;
+}
+
+static struct dst_entry *route6(struct espm_sa *sa)
+{
+	struct flowi6 fl = {
+		.daddr = sa->name.dst.v6,
+		.saddr = sa->src.v6,
+		.flowi6_proto = sa->encap_sport ? IPPROTO_UDP : IPPROTO_ESP,
+	};
+	struct dst_entry *dst;
+
+	dst = dst_cache_get_ip6(&sa->route, &fl.saddr);
+	if (dst)
+		return dst;
+	dst = ipv6_stub->ipv6_dst_lookup_flow(sa->en->net, NULL, &fl, NULL);
+	if (IS_ERR(dst))
+		return NULL;
+	dst_cache_set_ip6(&sa->route, dst, &fl.saddr);
+	return dst;
+}
+
+/**
+ * espm_encap_route() - the route to an SA's destination
+ * @sa: an outbound SA
+ *
+ * Context: softirqs off.
+ * Return: a reference for the caller, or NULL without a route.
+ */
+struct dst_entry *espm_encap_route(struct espm_sa *sa)
+{
+	return sa->name.family == AF_INET ? route4(sa) : route6(sa);
+}
+
+/**
+ * espm_encap_headroom() - room in front of a payload
+ * @sa: the SA
+ * @dst: where its packets go
+ *
+ * Return: bytes for link header, outer header, UDP, ESP header and IV.
+ */
+u32 espm_encap_headroom(const struct espm_sa *sa, const struct dst_entry *dst)
+{
+	return espm_sa_fixed_len(sa) - sa->suite->icv_len + LL_RESERVED_SPACE(dst->dev);
+}
+
+static u8 outer_protocol(const struct espm_sa *sa)
+{
+	return sa->encap_sport ? IPPROTO_UDP : IPPROTO_ESP;
+}
+
+/* UDP, ESP header and IV. */
+static u32 room_of(const struct espm_sa *sa)
+{
+	return (sa->encap_sport ? ESPM_UDP_LEN : 0) + ESPM_HDR_LEN + sa->suite->iv_len;
+}
+
+static void write_udp(struct sk_buff *skb, const struct espm_sa *sa)
+{
+	if (sa->encap_sport)
+		espm_natt_write(udp_hdr(skb), sa, skb->len - skb_transport_offset(skb));
+}
+
+/**
+ * espm_encap_tunnel() - make room for ESP header and IV, with a new header in front
+ * @skb: a packet that begins with its inner IP header
+ * @sa: the SA
+ * @dst: its route, borrowed
+ * @df: whether the outer packet must not be fragmented
+ */
+void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
+		       bool df)
+{
+	struct espm_hdr_outer outer = {
+		.src = &sa->src,
+		.dst = &sa->name.dst,
+		.tos = espm_hdr_tos(skb->data),
+		.protocol = outer_protocol(sa),
+		.df = df,
+	};
+
+	skb_push(skb, room_of(sa));
+	skb_reset_transport_header(skb);
+	skb_dst_drop(skb);
+	skb_dst_set(skb, dst_clone(dst));
+	memset(skb->cb, 0, sizeof(skb->cb));
+
+	if (sa->name.family == AF_INET) {
+		outer.ttl = ip4_dst_hoplimit(dst);
+		skb_push(skb, sizeof(struct iphdr));
+		skb_reset_network_header(skb);
+		espm_hdr_build4(ip_hdr(skb), &outer);
+		if (!df)
+			__ip_select_ident(sa->en->net, ip_hdr(skb), 1);
+		skb->protocol = htons(ETH_P_IP);
+	} else {
+		outer.ttl = ip6_dst_hoplimit(dst);
+		skb_push(skb, sizeof(struct ipv6hdr));
+		skb_reset_network_header(skb);
+		espm_hdr_build6(ipv6_hdr(skb), &outer);
+		skb->protocol = htons(ETH_P_IPV6);
+	}
+	write_udp(skb, sa);
+}
+
+/**
+ * espm_encap_transport() - make room for ESP header and IV behind the packet's own header
+ * @skb: a packet that begins with its IP header
+ * @sa: the SA
+ * @hdr_len: bytes of IP header and of the extension headers that stay outside
+ * @next_at: offset in it of the byte that names the next header
+ */
+void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at)
+{
+	u32 room = room_of(sa);
+
+	skb_push(skb, room);
+	memmove(skb->data, skb->data + room, hdr_len);
+	skb_reset_network_header(skb);
+	skb_set_transport_header(skb, hdr_len);
+	skb->data[next_at] = outer_protocol(sa);
+	write_udp(skb, sa);
+}
+
+/**
+ * espm_encap_send() - hand a sealed packet to the stack
+ * @op: its work, from which the packet is taken
+ *
+ * It meets the OUTPUT and POST_ROUTING hooks once, as a packet of this host.
+ *
+ * Context: softirqs off.
+ */
+void espm_encap_send(struct espm_op *op)
+{
+	struct sent *mine = this_cpu_ptr(&sent);
+	struct net *net = op->sa->en->net;
+	struct sk_buff *skb = op->skb;
+	struct sent outer = *mine;
+
+	op->skb = NULL;
+	mine->skb = skb;
+	mine->origin.reqid = op->sa->reqid;
+	mine->origin.depth = op->depth + 1;
+
+	if (skb->protocol == htons(ETH_P_IP)) {
+		ip_local_out(net, NULL, skb);
+	} else {
+		if (op->sa->encap_sport)
+			espm_natt_checksum6(skb);
+		ip6_local_out(net, NULL, skb);
+	}
+	*mine = outer;
+}
+
+/**
+ * espm_encap_origin() - is a packet that leaves one that we have just sealed?
+ * @skb: a packet at POST_ROUTING
+ *
+ * Answers once for a packet: a device may wrap it and send it again.
+ *
+ * Context: softirqs off, or none of ours is on its way on this CPU.
+ * Return: its origin, zero if it is not ours.
+ */
+struct espm_origin espm_encap_origin(const struct sk_buff *skb)
+{
+	struct espm_origin origin = {};
+
+	if (this_cpu_read(sent.skb) == skb) {
+		origin = this_cpu_read(sent.origin);
+		this_cpu_write(sent.skb, NULL);
+	}
+	return origin;
+}

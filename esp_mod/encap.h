@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Outside of a sealed packet: the bytes that it may write to, its route, its
+ * outer header, and its way into the stack.
+ */
+#ifndef _ESPM_ENCAP_H
+#define _ESPM_ENCAP_H
+
+#include <linux/skbuff.h>
+#include "hdr.h"
+
+struct dst_entry;
+struct espm_op;
+struct espm_sa;
+
+/**
+ * struct espm_origin - where a packet that leaves comes from
+ * @reqid: of the SA that sealed it, 0 if it is not one of ours
+ * @depth: layers of ESP that it was given here
+ */
+struct espm_origin {
+	u32 reqid;
+	u8 depth;
+};
+
+int espm_encap_own(struct sk_buff *skb, u32 headroom, u32 tailroom);
+struct dst_entry *espm_encap_route(struct espm_sa *sa);
+u32 espm_encap_headroom(const struct espm_sa *sa, const struct dst_entry *dst);
+void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
+		       bool df);
+void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at);
+void espm_encap_send(struct espm_op *op);
+struct espm_origin espm_encap_origin(const struct sk_buff *skb);
+
+#endif /* _ESPM_ENCAP_H */

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Reads out of a packet what selectors ask for. */
+#ifndef _ESPM_FLOW_H
+#define _ESPM_FLOW_H
+
+#include <linux/skbuff.h>
+#include "selector.h"
+
+int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset);
+
+#endif /* _ESPM_FLOW_H */

@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way in, from top to bottom: is it ESP for an SA of ours, is it long
+ * enough, is its number new, open it, commit the number, read the trailer, is
+ * the packet inside one that this SA may carry, deliver.
+ */
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/udp.h>
+#include <net/gro_cells.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/ipv6_stubs.h>
+#include <net/route.h>
+#include "crypto.h"
+#include "encap.h"
+#include "flow.h"
+#include "hdr.h"
+#include "input.h"
+#include "natt.h"
+#include "netns.h"
+#include "replay.h"
+#include "sa.h"
+#include "trailer.h"
+
+/* Layers of transport mode that this CPU is inside of. */
+static DEFINE_PER_CPU(u8, transport_depth);
+
+/* The byte that names ESP or UDP as next header, and where that begins. */
+static bool find_upper6(const struct sk_buff *skb, u32 *next_at, u32 *upper, u8 *proto,
+			bool *fragment)
+{
+	u32 at = offsetof(struct ipv6hdr, nexthdr);
+	u32 offset = sizeof(struct ipv6hdr);
+	struct ipv6_opt_hdr buf;
+	const struct ipv6_opt_hdr *opt;
+
+	*fragment = false;
+	*proto = ipv6_hdr(skb)->nexthdr;
+	for (;;) {
+		*next_at = at;
+		*upper = offset;
+		switch (*proto) {
+		case NEXTHDR_HOP:
+		case NEXTHDR_DEST:
+		case NEXTHDR_ROUTING:
+		case NEXTHDR_FRAGMENT:
+			break;
+		default:
+			return true;
+		}
+		opt = skb_header_pointer(skb, offset, sizeof(buf), &buf);
+		if (!opt)
+			return false;
+		at = offset;
+		if (*proto == NEXTHDR_FRAGMENT) {
+			*fragment = true;
+			offset += sizeof(struct frag_hdr);
+		} else {
+			offset += ipv6_optlen(opt);
+		}
+		*proto = opt->nexthdr;
+	}
+}
+
+/* Look for ESP, alone or in UDP, and for its SA. */
+static struct espm_sa *find_sa(struct espm_net *en, const struct sk_buff *skb,
+			       struct espm_ingress *ingress, enum espm_counter *why)
+{
+	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
+	const struct udphdr *udp;
+	const __be32 *spi;
+	bool fragment = false;
+	struct udphdr buf;
+	struct espm_sa *sa;
+	u8 proto;
+
+	*why = ESPM_PASS;
+	if (ip_hdr(skb)->version == 4) {
+		name.family = AF_INET;
+		name.dst.v4 = ip_hdr(skb)->daddr;
+		proto = ip_hdr(skb)->protocol;
+		fragment = ip_is_fragment(ip_hdr(skb));
+		ingress->esp = ip_hdrlen(skb);
+		ingress->next_at = offsetof(struct iphdr, protocol);
+	} else {
+		name.family = AF_INET6;
+		name.dst.v6 = ipv6_hdr(skb)->daddr;
+		if (!find_upper6(skb, &ingress->next_at, &ingress->esp, &proto, &fragment))
+			return NULL;
+	}
+
+	ingress->udp = 0;
+	if (proto == IPPROTO_UDP) {
+		switch (espm_natt_look(skb, ingress->esp)) {
+		case ESPM_NATT_OTHER:
+			return NULL;
+		case ESPM_NATT_KEEPALIVE:
+			*why = ESPM_IN_KEEPALIVE;
+			return NULL;
+		case ESPM_NATT_ESP:
+			break;
+		}
+		udp = skb_header_pointer(skb, ingress->esp, sizeof(buf), &buf);
+		ingress->udp = ESPM_UDP_LEN;
+		ingress->esp += ESPM_UDP_LEN;
+	} else if (proto != IPPROTO_ESP) {
+		return NULL;
+	}
+
+	spi = skb_header_pointer(skb, ingress->esp, sizeof(name.spi), &name.spi);
+	if (!spi)
+		return NULL;
+	name.spi = *spi;
+	sa = espm_sad_find_rcu(en, &name);
+	if (!sa) {
+		if (proto == IPPROTO_ESP)
+			*why = ESPM_IN_NOT_OURS;
+		return NULL;
+	}
+	/* UDP to another port is somebody else's; ESP without UDP is not. */
+	if (ingress->udp && udp->dest != sa->encap_dport)
+		return NULL;
+	if (!ingress->udp && sa->encap_dport)
+		*why = ESPM_IN_ENCAP;
+	else if (fragment)
+		*why = ESPM_IN_FRAGMENT;
+	return sa;
+}
+
+/**
+ * espm_input_ask_clear() - may a packet come in as it is?
+ * @en: the namespace
+ * @skb: the packet at PRE_ROUTING, reassembled
+ *
+ * ESP for an SA of ours may, except where a policy wants to see that very
+ * packet come out of another SA (nested protection).
+ *
+ * Context: under rcu_read_lock().
+ * Return: accept or drop; a drop has been counted.
+ */
+enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb)
+{
+	struct espm_ingress ingress;
+	struct espm_policy *policy;
+	enum espm_counter why;
+	enum espm_match match;
+	struct espm_flow flow;
+	struct espm_sa *sa;
+
+	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_IN]))
+		return ESPM_ACCEPT;
+	if (espm_flow_read(&flow, skb, skb_network_offset(skb))) {
+		espm_count(en, ESPM_IN_UNREADABLE);
+		return ESPM_DROP;
+	}
+	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
+	if (!policy)
+		return ESPM_ACCEPT;
+	if (flow.proto == IPPROTO_ESP || flow.proto == IPPROTO_UDP) {
+		sa = find_sa(en, skb, &ingress, &why);
+		if (sa && (policy->action != ESPM_ACTION_PROTECT || policy->reqid == sa->reqid))
+			return ESPM_ACCEPT;
+	}
+
+	this_cpu_inc(*policy->hits);
+	if (match == ESPM_BLIND) {
+		espm_count(en, ESPM_IN_HIDDEN_PORTS);
+		return ESPM_DROP;
+	}
+	switch (policy->action) {
+	case ESPM_ACTION_BYPASS:
+		espm_count(en, ESPM_IN_BYPASS);
+		return ESPM_ACCEPT;
+	case ESPM_ACTION_PROTECT:
+		espm_count(en, ESPM_IN_CLEAR);
+		return ESPM_DROP;
+	default:
+		espm_count(en, ESPM_IN_DISCARD);
+		return ESPM_DROP;
+	}
+}
+
+/**
+ * espm_input_ask() - is a packet ESP for an SA of ours?
+ * @en: the namespace
+ * @skb: the packet at LOCAL_IN
+ * @ingress: result with %ESPM_STEAL
+ *
+ * An unknown SPI is left to others, since xfrm may own it.
+ *
+ * Context: under rcu_read_lock().
+ * Return: the answer; a drop has been counted.
+ */
+enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
+				struct espm_ingress *ingress)
+{
+	enum espm_counter why;
+	struct espm_sa *sa;
+
+	sa = find_sa(en, skb, ingress, &why);
+	if (!sa) {
+		if (why == ESPM_PASS)
+			return ESPM_ACCEPT;
+		espm_count(en, why);
+		return why == ESPM_IN_KEEPALIVE ? ESPM_DROP : ESPM_ACCEPT;
+	}
+	if (why == ESPM_PASS && !espm_sa_tryget(sa))
+		why = ESPM_IN_SA_DEAD;
+	if (why != ESPM_PASS) {
+		espm_count_sa(sa, why);
+		return ESPM_DROP;
+	}
+	ingress->sa = sa;
+	return ESPM_STEAL;
+}
+
+/* All that is trusted about lengths later on is checked here. */
+static bool check_lengths(const struct espm_sa *sa, const struct espm_ingress *ingress,
+			  struct sk_buff *skb, u32 *len)
+{
+	const struct espm_suite *suite = sa->suite;
+	u32 text;
+
+	if (!pskb_may_pull(skb, ingress->esp + ESPM_HDR_LEN + suite->iv_len))
+		return false;
+	*len = skb->len - ingress->esp;
+	if (ingress->udp) {
+		struct udphdr *udp = (void *)skb->data + ingress->esp - ESPM_UDP_LEN;
+
+		if (ntohs(udp->len) != *len + ESPM_UDP_LEN)
+			return false;
+	}
+	if (*len < ESPM_HDR_LEN + suite->iv_len + ESPM_TAIL_LEN + suite->icv_len)
+		return false;
+	text = *len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len;
+	return IS_ALIGNED(text, suite->block);
+}
+
+/* The number on the wire as 64 bits, and whether it is worth any crypto. */
+static enum espm_counter check_seq(struct espm_sa *sa, u32 lo, u64 *seq)
+{
+	enum espm_replay_verdict verdict;
+
+	spin_lock(&sa->rx_lock);
+	*seq = sa->esn ? espm_replay_infer(sa->replay, lo) : lo;
+	verdict = espm_replay_check(sa->replay, *seq);
+	spin_unlock(&sa->rx_lock);
+
+	switch (verdict) {
+	case ESPM_REPLAY_NEW:
+		return ESPM_PASS;
+	case ESPM_REPLAY_SEEN:
+		return ESPM_IN_REPLAY_SEEN;
+	default:
+		return ESPM_IN_REPLAY_OLD;
+	}
+}
+
+static enum espm_counter commit_seq(struct espm_sa *sa, u64 seq)
+{
+	enum espm_replay_verdict verdict;
+
+	spin_lock(&sa->rx_lock);
+	verdict = espm_replay_commit(sa->replay, seq);
+	spin_unlock(&sa->rx_lock);
+
+	switch (verdict) {
+	case ESPM_REPLAY_NEW:
+		return ESPM_PASS;
+	case ESPM_REPLAY_SEEN:
+		return ESPM_IN_REPLAY_SEEN;
+	default:
+		return ESPM_IN_REPLAY_OLD;
+	}
+}
+
+/**
+ * espm_input() - open an ESP packet
+ * @ingress: from espm_input_ask(); its reference to the SA is used up
+ * @skb: the packet, stolen
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ */
+void espm_input(struct espm_ingress *ingress, struct sk_buff *skb)
+{
+	struct espm_sa *sa = ingress->sa;
+	const struct ip_esp_hdr *esp;
+	enum espm_counter why;
+	struct espm_op *op;
+	u32 len;
+	u64 seq;
+
+	if (!check_lengths(sa, ingress, skb, &len)) {
+		why = ESPM_IN_MALFORMED;
+		goto drop;
+	}
+	esp = (void *)skb->data + ingress->esp;
+	why = check_seq(sa, ntohl(esp->seq_no), &seq);
+	if (why != ESPM_PASS)
+		goto drop;
+	if (espm_encap_own(skb, 0, 0)) {
+		why = ESPM_IN_NO_MEMORY;
+		goto drop;
+	}
+	op = espm_op_alloc(sa, skb);
+	if (!op) {
+		why = ESPM_IN_NO_MEMORY;
+		goto drop;
+	}
+	/* Nothing keeps device and route for a packet that waits for its driver. */
+	op->dev = skb->dev;
+	dev_hold(op->dev);
+	skb_dst_force(skb);
+	op->seq = seq;
+	op->esp = ingress->esp;
+	op->next_at = ingress->next_at;
+	op->encap = ingress->udp;
+	op->len = len;
+	espm_input_done(op, espm_crypto_open(op));
+	return;
+
+drop:
+	espm_count_sa(sa, why);
+	kfree_skb(skb);
+	espm_sa_put(sa);
+}
+
+/* Strip all that was outside; what is left begins with the inner IP header. */
+static enum espm_counter open_tunnel(struct espm_op *op, const struct espm_trailer *t)
+{
+	struct sk_buff *skb = op->skb;
+	u8 outer_tos = espm_hdr_tos(skb->data);
+	enum espm_ecn ecn;
+	int len;
+
+	if (t->next != IPPROTO_IPIP && t->next != IPPROTO_IPV6)
+		return ESPM_IN_NEXT_HEADER;
+	skb_pull(skb, op->esp + ESPM_HDR_LEN + op->sa->suite->iv_len);
+	len = espm_hdr_inner_len(skb->data, t->payload, t->next);
+	if (len < 0)
+		return ESPM_IN_INNER;
+	/* What the inner header does not count is TFC padding. */
+	skb_trim(skb, len);
+
+	ecn = espm_hdr_ecn_open(espm_hdr_tos(skb->data), outer_tos);
+	if (ecn == ESPM_ECN_INVALID)
+		return ESPM_IN_ECN;
+	skb_reset_mac_header(skb);
+	skb_reset_network_header(skb);
+	skb_reset_mac_len(skb);
+	if (t->next == IPPROTO_IPIP) {
+		skb->protocol = htons(ETH_P_IP);
+		ipv4_change_dsfield(ip_hdr(skb), (u8)~ESPM_ECN_MASK, ecn);
+	} else {
+		skb->protocol = htons(ETH_P_IPV6);
+		ipv6_change_dsfield(ipv6_hdr(skb), (u8)~ESPM_ECN_MASK, ecn);
+	}
+	skb_dst_drop(skb);
+	return ESPM_PASS;
+}
+
+/* Take UDP, ESP header and IV out from behind the packet's own header. */
+static enum espm_counter open_transport(struct espm_op *op, const struct espm_trailer *t)
+{
+	struct sk_buff *skb = op->skb;
+	u32 room = op->encap + ESPM_HDR_LEN + op->sa->suite->iv_len;
+	u32 hdr_len = op->esp - op->encap;
+	struct iphdr *ip;
+
+	memmove(skb->data + room, skb->data, hdr_len);
+	skb_pull(skb, room);
+	skb_trim(skb, hdr_len + t->payload);
+	skb_reset_network_header(skb);
+	skb->transport_header += room;
+	skb->data[op->next_at] = t->next;
+	if (skb->protocol == htons(ETH_P_IP)) {
+		ip = ip_hdr(skb);
+		ip->tot_len = htons(skb->len);
+		ip_send_check(ip);
+	} else {
+		ipv6_hdr(skb)->payload_len = htons(skb->len - sizeof(struct ipv6hdr));
+	}
+	return ESPM_PASS;
+}
+
+/* RFC 4301 section 5.2 step 4: may this packet come out of this SA? */
+static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_buff *skb)
+{
+	const struct espm_policy *policy;
+	enum espm_match match;
+	struct espm_flow flow;
+
+	if (espm_flow_read(&flow, skb, skb_network_offset(skb)))
+		return ESPM_IN_INNER;
+	/* The exemptions are for what travels in clear. */
+	flow.vital = false;
+
+	switch (espm_selector_match(&sa->sel, &flow)) {
+	case ESPM_MATCH:
+		break;
+	case ESPM_BLIND:
+		return ESPM_IN_HIDDEN_PORTS;
+	default:
+		return ESPM_IN_SELECTOR;
+	}
+	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, &flow, &match);
+	if (!policy || policy->action != ESPM_ACTION_PROTECT || policy->reqid != sa->reqid)
+		return ESPM_IN_POLICY;
+	if (match == ESPM_BLIND)
+		return ESPM_IN_HIDDEN_PORTS;
+	this_cpu_inc(*policy->hits);
+	return ESPM_PASS;
+}
+
+/* An opened packet is a new one: nothing that was true of ESP holds for it. */
+static void scrub(struct sk_buff *skb)
+{
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->csum_valid = 0;
+	skb->csum_level = 0;
+	skb->encapsulation = 0;
+	skb->pkt_type = PACKET_HOST;
+	skb_clear_hash(skb);
+	skb_ext_reset(skb);
+	nf_reset_trace(skb);
+}
+
+static enum espm_counter deliver_tunnel(struct espm_op *op)
+{
+	struct espm_net *en = op->sa->en;
+	struct sk_buff *skb = op->skb;
+	u32 len = skb->len;
+
+	op->skb = NULL;
+	skb->dev = en->dev;
+	if (gro_cells_receive(&en->cells, skb) != NET_RX_SUCCESS)
+		return ESPM_IN_QUEUE;
+	dev_sw_netstats_rx_add(en->dev, len);
+	return ESPM_PASS;
+}
+
+static enum espm_counter deliver_transport(struct espm_op *op)
+{
+	struct net *net = op->sa->en->net;
+	struct sk_buff *skb = op->skb;
+	bool v4 = skb->protocol == htons(ETH_P_IP);
+
+	if (this_cpu_read(transport_depth) >= ESPM_NEST_MAX)
+		return ESPM_IN_NEST;
+	op->skb = NULL;
+	this_cpu_inc(transport_depth);
+	NF_HOOK(v4 ? NFPROTO_IPV4 : NFPROTO_IPV6, NF_INET_PRE_ROUTING, net, NULL, skb, skb->dev,
+		NULL, espm_input_transport);
+	this_cpu_dec(transport_depth);
+	return ESPM_PASS;
+}
+
+/**
+ * espm_input_transport() - continuation of a packet opened in transport mode
+ * @net: the namespace
+ * @sk: unused
+ * @skb: the packet, after PRE_ROUTING
+ *
+ * Being the continuation, it is also the mark by which our own hook knows
+ * that the packet was opened and checked.
+ *
+ * Context: softirqs off.
+ * Return: what the stack says.
+ */
+int espm_input_transport(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	const struct iphdr *ip = ip_hdr(skb);
+
+	/* Destination NAT drops the route. */
+	if (!skb_dst(skb)) {
+		if (ip->version == 4) {
+			if (ip_route_input_noref(skb, ip->daddr, ip->saddr, ip->tos, skb->dev)) {
+				kfree_skb(skb);
+				return NET_RX_DROP;
+			}
+		} else if (ipv6_stub->ipv6_route_input(skb)) {
+			kfree_skb(skb);
+			return NET_RX_DROP;
+		}
+	}
+	return dst_input(skb);
+}
+
+/* All that follows a correct ICV. */
+static enum espm_counter accept(struct espm_op *op)
+{
+	const struct espm_suite *suite = op->sa->suite;
+	bool tunnel = op->sa->mode == ESPM_MODE_TUNNEL;
+	struct espm_trailer trailer;
+	enum espm_counter why;
+	const u8 *text;
+
+	if (!espm_sa_usable(op->sa))
+		return ESPM_IN_SA_DEAD;
+	why = commit_seq(op->sa, op->seq);
+	if (why != ESPM_PASS)
+		return why;
+
+	text = op->skb->data + op->esp + ESPM_HDR_LEN + suite->iv_len;
+	switch (espm_trailer_read(text, op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len,
+				  &trailer)) {
+	case ESPM_TRAILER_SHORT:
+		return ESPM_IN_TRAILER;
+	case ESPM_TRAILER_PADDING:
+		return ESPM_IN_PADDING;
+	case ESPM_TRAILER_OK:
+		break;
+	}
+	if (trailer.next == IPPROTO_NONE)
+		return ESPM_IN_DUMMY;
+
+	why = tunnel ? open_tunnel(op, &trailer) : open_transport(op, &trailer);
+	if (why == ESPM_PASS)
+		why = check_inner(op->sa, op->skb);
+	if (why != ESPM_PASS)
+		return why;
+
+	espm_sa_account(op->sa, op->skb->len);
+	scrub(op->skb);
+	return tunnel ? deliver_tunnel(op) : deliver_transport(op);
+}
+
+/**
+ * espm_input_done() - go on with a packet that was opened
+ * @op: the packet
+ * @err: of espm_crypto_open(); nothing is done yet on -EINPROGRESS
+ *
+ * Until the ICV has been verified, a packet changes nothing but drop counters.
+ *
+ * Context: softirqs off.
+ */
+void espm_input_done(struct espm_op *op, int err)
+{
+	enum espm_counter why;
+
+	switch (err) {
+	case -EINPROGRESS:
+		return;
+	case 0:
+		rcu_read_lock();
+		why = accept(op);
+		rcu_read_unlock();
+		break;
+	case -EBADMSG:
+		why = ESPM_IN_ICV;
+		break;
+	default:
+		why = ESPM_IN_CRYPTO;
+		break;
+	}
+	if (why != ESPM_PASS)
+		espm_count_sa(op->sa, why);
+	espm_op_free(op);
+}

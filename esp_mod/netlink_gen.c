@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause)
+/* Do not edit directly, auto-generated from: */
+/*	netlink_uapi/esp_mod.yaml */
+/* YNL-GEN kernel source */
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include "netlink_gen.h"
+
+#include "../netlink_uapi/esp_mod.h"
+
+/* Integer value ranges */
+static const struct netlink_range_validation espm_a_sa_replay_window_range = {
+	.max	= 65536ULL,
+};
+
+/* Common nested types */
+const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = {
+	[ESPM_A_SEL_SRC_FIRST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SEL_SRC_LAST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SEL_DST_FIRST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SEL_DST_LAST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SEL_PROTOCOL] = { .type = NLA_U8, },
+	[ESPM_A_SEL_SPORT_FIRST] = { .type = NLA_U16, },
+	[ESPM_A_SEL_SPORT_LAST] = { .type = NLA_U16, },
+	[ESPM_A_SEL_DPORT_FIRST] = { .type = NLA_U16, },
+	[ESPM_A_SEL_DPORT_LAST] = { .type = NLA_U16, },
+};
+
+/* ESPM_CMD_SA_ADD - do */
+const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_SELECTOR + 1] = {
+	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
+	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_MODE] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_SRC] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_SUITE] = { .type = NLA_NUL_STRING, .len = ESP_MOD_SUITE_NAME_MAX, },
+	[ESPM_A_SA_KEY] = NLA_POLICY_MAX_LEN(ESP_MOD_KEY_LEN_MAX),
+	[ESPM_A_SA_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[ESPM_A_SA_ESN] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_REPLAY_WINDOW] = NLA_POLICY_FULL_RANGE(NLA_U32, &espm_a_sa_replay_window_range),
+	[ESPM_A_SA_ENCAP_SPORT] = NLA_POLICY_MIN(NLA_U16, 1),
+	[ESPM_A_SA_ENCAP_DPORT] = NLA_POLICY_MIN(NLA_U16, 1),
+	[ESPM_A_SA_SELECTOR] = NLA_POLICY_NESTED(esp_mod_selector_nl_policy),
+};
+
+/* ESPM_CMD_SA_DEL - do */
+const struct nla_policy esp_mod_sa_del_nl_policy[ESPM_A_SA_DST + 1] = {
+	[ESPM_A_SA_ID] = { .type = NLA_U32, },
+	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
+	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+};
+
+/* ESPM_CMD_SA_GET - do */
+const struct nla_policy esp_mod_sa_get_nl_policy[ESPM_A_SA_DST + 1] = {
+	[ESPM_A_SA_ID] = { .type = NLA_U32, },
+	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
+	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+};
+
+/* ESPM_CMD_SA_FLUSH - do */
+const struct nla_policy esp_mod_sa_flush_nl_policy[1 + 1] = {
+};
+
+/* ESPM_CMD_POLICY_ADD - do */
+const struct nla_policy esp_mod_policy_add_nl_policy[ESPM_A_POLICY_FAMILY + 1] = {
+	[ESPM_A_POLICY_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_POLICY_PRIORITY] = { .type = NLA_U32, },
+	[ESPM_A_POLICY_ACTION] = NLA_POLICY_MAX(NLA_U8, 2),
+	[ESPM_A_POLICY_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[ESPM_A_POLICY_SELECTOR] = NLA_POLICY_NESTED(esp_mod_selector_nl_policy),
+	[ESPM_A_POLICY_FAMILY] = { .type = NLA_U8, },
+};
+
+/* ESPM_CMD_POLICY_DEL - do */
+const struct nla_policy esp_mod_policy_del_nl_policy[ESPM_A_POLICY_ID + 1] = {
+	[ESPM_A_POLICY_ID] = { .type = NLA_U32, },
+};
+
+/* ESPM_CMD_POLICY_GET - do */
+const struct nla_policy esp_mod_policy_get_nl_policy[ESPM_A_POLICY_ID + 1] = {
+	[ESPM_A_POLICY_ID] = { .type = NLA_U32, },
+};
+
+/* ESPM_CMD_POLICY_FLUSH - do */
+const struct nla_policy esp_mod_policy_flush_nl_policy[1 + 1] = {
+};
+
+/* ESPM_CMD_STATS_GET - do */
+const struct nla_policy esp_mod_stats_get_nl_policy[1 + 1] = {
+};
+
+/* Ops table for esp_mod */
+const struct genl_ops esp_mod_nl_ops[9] = {
+	{
+		.cmd		= ESPM_CMD_SA_ADD,
+		.doit		= esp_mod_nl_sa_add_doit,
+		.policy		= esp_mod_sa_add_nl_policy,
+		.maxattr	= ESPM_A_SA_SELECTOR,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_SA_DEL,
+		.doit		= esp_mod_nl_sa_del_doit,
+		.policy		= esp_mod_sa_del_nl_policy,
+		.maxattr	= ESPM_A_SA_DST,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_SA_GET,
+		.doit		= esp_mod_nl_sa_get_doit,
+		.dumpit		= esp_mod_nl_sa_get_dumpit,
+		.policy		= esp_mod_sa_get_nl_policy,
+		.maxattr	= ESPM_A_SA_DST,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_SA_FLUSH,
+		.doit		= esp_mod_nl_sa_flush_doit,
+		.policy		= esp_mod_sa_flush_nl_policy,
+		.maxattr	= 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_POLICY_ADD,
+		.doit		= esp_mod_nl_policy_add_doit,
+		.policy		= esp_mod_policy_add_nl_policy,
+		.maxattr	= ESPM_A_POLICY_FAMILY,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_POLICY_DEL,
+		.doit		= esp_mod_nl_policy_del_doit,
+		.policy		= esp_mod_policy_del_nl_policy,
+		.maxattr	= ESPM_A_POLICY_ID,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_POLICY_GET,
+		.doit		= esp_mod_nl_policy_get_doit,
+		.dumpit		= esp_mod_nl_policy_get_dumpit,
+		.policy		= esp_mod_policy_get_nl_policy,
+		.maxattr	= ESPM_A_POLICY_ID,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_POLICY_FLUSH,
+		.doit		= esp_mod_nl_policy_flush_doit,
+		.policy		= esp_mod_policy_flush_nl_policy,
+		.maxattr	= 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_STATS_GET,
+		.doit		= esp_mod_nl_stats_get_doit,
+		.policy		= esp_mod_stats_get_nl_policy,
+		.maxattr	= 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+};

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
+/* Do not edit directly, auto-generated from: */
+/*	netlink_uapi/esp_mod.yaml */
+/* YNL-GEN kernel header */
+
+#ifndef _LINUX_ESP_MOD_GEN_H
+#define _LINUX_ESP_MOD_GEN_H
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include "../netlink_uapi/esp_mod.h"
+
+/* Common nested types */
+extern const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1];
+
+extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_SELECTOR + 1];
+
+extern const struct nla_policy esp_mod_sa_del_nl_policy[ESPM_A_SA_DST + 1];
+
+extern const struct nla_policy esp_mod_sa_get_nl_policy[ESPM_A_SA_DST + 1];
+
+extern const struct nla_policy esp_mod_sa_flush_nl_policy[1 + 1];
+
+extern const struct nla_policy esp_mod_policy_add_nl_policy[ESPM_A_POLICY_FAMILY + 1];
+
+extern const struct nla_policy esp_mod_policy_del_nl_policy[ESPM_A_POLICY_ID + 1];
+
+extern const struct nla_policy esp_mod_policy_get_nl_policy[ESPM_A_POLICY_ID + 1];
+
+extern const struct nla_policy esp_mod_policy_flush_nl_policy[1 + 1];
+
+extern const struct nla_policy esp_mod_stats_get_nl_policy[1 + 1];
+
+/* Ops table for esp_mod */
+extern const struct genl_ops esp_mod_nl_ops[9];
+
+int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_sa_get_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int esp_mod_nl_sa_flush_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_policy_get_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb,
+				 struct netlink_callback *cb);
+int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
+
+#endif /* _LINUX_ESP_MOD_GEN_H */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the module holds for each network namespace. */
+#ifndef _ESPM_NETNS_H
+#define _ESPM_NETNS_H
+
+#include <linux/mutex.h>
+#include <linux/wait.h>
+#include <net/gro_cells.h>
+#include "sa.h"
+#include "sad.h"
+#include "spd.h"
+#include "stats.h"
+
+/**
+ * struct espm_net - state of one namespace
+ * @net: the namespace, which outlives this
+ * @lock: every change of SAD, SPD and of what follows marked L
+ * @awake: L: hooks are registered, @dev is there
+ * @dev: esp0, set before the first hook, gone after the last one
+ * @cells: queues of @dev for opened packets
+ * @sad: security associations
+ * @spd: policies
+ * @stats: counters
+ * @sas: SAs that are not yet freed
+ * @sas_gone: woken when @sas falls to zero
+ *
+ * It sleeps, costing the namespace no instruction, until the first SA or
+ * policy is added. Its end: SAs are killed, their operations in flight
+ * awaited, hooks removed (which empties NFQUEUE), then the rest is freed.
+ */
+struct espm_net {
+	struct net *net;
+	struct mutex lock;
+	bool awake;
+	struct net_device *dev;
+	struct gro_cells cells;
+	struct espm_sad sad;
+	struct espm_spd spd;
+	struct espm_stats __percpu *stats;
+	atomic_t sas;
+	wait_queue_head_t sas_gone;
+};
+
+/**
+ * espm_count() - count a packet that concerns no SA
+ * @en: the namespace
+ * @id: why
+ *
+ * Context: any.
+ */
+static inline void espm_count(const struct espm_net *en, enum espm_counter id)
+{
+	this_cpu_inc(en->stats->count[id]);
+}
+
+/**
+ * espm_count_sa() - count a packet of an SA
+ * @sa: the SA
+ * @id: why
+ *
+ * Context: any.
+ */
+static inline void espm_count_sa(struct espm_sa *sa, enum espm_counter id)
+{
+	espm_count(sa->en, id);
+	atomic_long_inc(&sa->drops.count[id]);
+}
+
+#endif /* _ESPM_NETNS_H */

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way out, from top to bottom: must a packet be protected, does it fit,
+ * one packet for each segment, the ESP packet around it, the seal, the send.
+ */
+#include <linux/netdevice.h>
+#include <linux/random.h>
+#include <linux/udp.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include "crypto.h"
+#include "encap.h"
+#include "flow.h"
+#include "icmp.h"
+#include "natt.h"
+#include "netns.h"
+#include "output.h"
+#include "sa.h"
+#include "trailer.h"
+
+/* Where one of our own packets lost its mark, its SPI tells. */
+static void find_origin(struct espm_net *en, const struct sk_buff *skb,
+			const struct espm_flow *flow, struct espm_origin *origin)
+{
+	struct espm_sa_name name = {
+		.family = flow->family,
+		.dir = ESPM_DIR_OUT,
+		.dst = flow->dst,
+	};
+	int offset = flow->upper;
+	const struct espm_sa *sa;
+	const __be32 *spi;
+
+	if (flow->proto == IPPROTO_UDP)
+		offset += ESPM_UDP_LEN;
+	else if (flow->proto != IPPROTO_ESP)
+		return;
+	spi = skb_header_pointer(skb, offset, sizeof(name.spi), &name.spi);
+	if (!spi)
+		return;
+	name.spi = *spi;
+	sa = espm_sad_find_rcu(en, &name);
+	if (!sa || espm_addr_cmp(&sa->src, &flow->src, flow->family))
+		return;
+	if (flow->proto == IPPROTO_UDP &&
+	    (flow->sport != ntohs(sa->encap_sport) || flow->dport != ntohs(sa->encap_dport)))
+		return;
+	origin->reqid = sa->reqid;
+	origin->depth = 1;
+}
+
+/**
+ * espm_output_ask() - must a packet that leaves be protected?
+ * @en: the namespace
+ * @skb: the packet at POST_ROUTING, before source NAT
+ * @egress: result with %ESPM_STEAL
+ *
+ * Our own packets are asked about again, for nested protection, but never
+ * dropped, and never given to the reqid that they come from.
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ * Return: the answer; a drop has been counted.
+ */
+enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
+				 struct espm_egress *egress)
+{
+	struct espm_origin origin = espm_encap_origin(skb);
+	struct espm_policy *policy;
+	enum espm_match match;
+	struct espm_flow flow;
+	struct espm_sa *sa;
+
+	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_OUT]))
+		return ESPM_ACCEPT;
+	if (espm_flow_read(&flow, skb, skb_network_offset(skb))) {
+		espm_count(en, ESPM_OUT_UNREADABLE);
+		return ESPM_DROP;
+	}
+	/* IKE that is only forwarded is traffic like any other. */
+	if (flow.proto == IPPROTO_UDP && !skb->sk)
+		flow.vital = false;
+
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, &match);
+	if (!policy)
+		return ESPM_ACCEPT;
+	if (!origin.reqid)
+		find_origin(en, skb, &flow, &origin);
+	if (origin.reqid && (policy->action != ESPM_ACTION_PROTECT || policy->reqid == origin.reqid))
+		return ESPM_ACCEPT;
+
+	this_cpu_inc(*policy->hits);
+	if (match == ESPM_BLIND) {
+		espm_count(en, ESPM_OUT_HIDDEN_PORTS);
+		return ESPM_DROP;
+	}
+	switch (policy->action) {
+	case ESPM_ACTION_BYPASS:
+		espm_count(en, ESPM_OUT_BYPASS);
+		return ESPM_ACCEPT;
+	case ESPM_ACTION_PROTECT:
+		break;
+	default:
+		espm_count(en, ESPM_OUT_DISCARD);
+		return ESPM_DROP;
+	}
+
+	if (origin.depth >= ESPM_NEST_MAX) {
+		espm_count(en, ESPM_OUT_NEST);
+		return ESPM_DROP;
+	}
+	sa = rcu_dereference(policy->link->out);
+	if (!sa || !espm_sa_tryget(sa)) {
+		espm_count(en, ESPM_OUT_NO_SA);
+		return ESPM_DROP;
+	}
+	egress->sa = sa;
+	egress->depth = origin.depth;
+	return ESPM_STEAL;
+}
+
+/* Transport mode keeps the packet's header, so it must be the SA's already. */
+static enum espm_counter check_transport(const struct espm_sa *sa, const struct sk_buff *skb)
+{
+	const struct ipv6hdr *ip6 = ipv6_hdr(skb);
+	const struct iphdr *ip = ip_hdr(skb);
+
+	if (ip->version == 4) {
+		if (sa->name.family != AF_INET || ip->saddr != sa->src.v4 ||
+		    ip->daddr != sa->name.dst.v4)
+			return ESPM_OUT_ENDPOINTS;
+		if (ip_is_fragment(ip))
+			return ESPM_OUT_FRAGMENT;
+	} else {
+		if (sa->name.family != AF_INET6 || !ipv6_addr_equal(&ip6->saddr, &sa->src.v6) ||
+		    !ipv6_addr_equal(&ip6->daddr, &sa->name.dst.v6))
+			return ESPM_OUT_ENDPOINTS;
+		if (ip6->nexthdr == NEXTHDR_FRAGMENT)
+			return ESPM_OUT_FRAGMENT;
+	}
+	return ESPM_PASS;
+}
+
+/*
+ * Does the packet fit unfragmented? If not, and it may not be fragmented, its
+ * sender is told. IPv6 packets of up to 1280 bytes always go on, the outer
+ * packet in fragments if need be.
+ */
+static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb, u32 path_mtu,
+				   bool *fits)
+{
+	bool v4 = ip_hdr(skb)->version == 4;
+	u32 mtu = espm_sa_inner_mtu(sa, path_mtu);
+	u32 least = v4 ? ESPM_IPV4_MIN_MTU : ESPM_IPV6_MIN_MTU;
+
+	if (skb_is_gso(skb))
+		*fits = skb_gso_validate_network_len(skb, mtu);
+	else
+		*fits = skb->len <= mtu;
+	if (*fits || skb->ignore_df || !espm_hdr_df(skb->data) || (!v4 && skb->len <= least))
+		return ESPM_PASS;
+	espm_icmp_too_big(skb, max(mtu, least));
+	return ESPM_OUT_TOO_BIG;
+}
+
+/* tcpdump on the esp device shows what is about to be sealed. */
+static void tap(struct net_device *dev, struct sk_buff *skb)
+{
+	struct net_device *out = skb->dev;
+
+	if (!dev_nit_active(dev))
+		return;
+	skb->dev = dev;
+	dev_queue_xmit_nit(skb, dev);
+	skb->dev = out;
+}
+
+static void make_iv(struct espm_op *op)
+{
+	const struct espm_suite *suite = op->sa->suite;
+	__be64 counter;
+
+	switch (suite->iv) {
+	case ESPM_IV_NONE:
+		break;
+	case ESPM_IV_COUNTER:
+		/* Unique while the SA lives; mixed, so that no other life repeats it. */
+		counter = cpu_to_be64(op->seq ^ op->sa->iv_mix);
+		memcpy(op->iv, &counter, sizeof(counter));
+		break;
+	case ESPM_IV_RANDOM:
+		get_random_bytes(op->iv, suite->iv_len);
+		break;
+	}
+}
+
+/* What stays outside of ESP in transport mode, and the byte that names ESP. */
+static u32 find_payload(struct sk_buff *skb, u32 *next_at)
+{
+	u32 hdr_len;
+	u8 *next;
+
+	if (ip_hdr(skb)->version == 4) {
+		*next_at = offsetof(struct iphdr, protocol);
+		return ip_hdrlen(skb);
+	}
+	hdr_len = ip6_find_1stfragopt(skb, &next);
+	*next_at = next - skb->data;
+	return hdr_len;
+}
+
+/* Put ESP around the payload: from an IP packet to an unsealed ESP packet. */
+static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, bool df)
+{
+	const struct espm_suite *suite = op->sa->suite;
+	bool tunnel = op->sa->mode == ESPM_MODE_TUNNEL;
+	u32 payload, trailer, hdr_len = 0, next_at = 0;
+	struct sk_buff *skb = op->skb;
+	struct ip_esp_hdr *esp;
+	u8 next;
+
+	if (tunnel) {
+		next = ip_hdr(skb)->version == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	} else {
+		hdr_len = find_payload(skb, &next_at);
+		if (hdr_len > skb->len)
+			return ESPM_OUT_UNREADABLE;
+		next = skb->data[next_at];
+	}
+	op->plain = skb->len;
+	payload = skb->len - hdr_len;
+	trailer = espm_trailer_len(payload, suite->block);
+	espm_trailer_write(skb_put(skb, trailer + suite->icv_len), trailer, next);
+
+	op->seq = espm_sa_next_seq(op->sa);
+	if (!op->seq)
+		return ESPM_OUT_SEQ_END;
+	make_iv(op);
+
+	if (tunnel)
+		espm_encap_tunnel(skb, op->sa, dst, df);
+	else
+		espm_encap_transport(skb, op->sa, hdr_len, next_at);
+	op->len = ESPM_HDR_LEN + suite->iv_len + payload + trailer + suite->icv_len;
+	op->esp = skb->len - op->len;
+	esp = (void *)skb->data + op->esp;
+	esp->spi = op->sa->name.spi;
+	esp->seq_no = htonl((u32)op->seq);
+
+	/* It is a new packet now, and none of the old one's offloads hold. */
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	skb->ignore_df = 1;
+	skb->dev = skb_dst(skb)->dev;
+	return ESPM_PASS;
+}
+
+/* One packet, no larger than a segment. Takes over @skb, borrows @dst. */
+static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct dst_entry *dst,
+		       bool df)
+{
+	const struct espm_suite *suite = egress->sa->suite;
+	enum espm_counter why;
+	struct espm_op *op;
+
+	tap(egress->sa->en->dev, skb);
+	if (espm_encap_own(skb, espm_encap_headroom(egress->sa, dst),
+			   suite->block + ESPM_TAIL_LEN + suite->icv_len)) {
+		why = ESPM_OUT_NO_MEMORY;
+		goto drop;
+	}
+	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0)) {
+		why = ESPM_OUT_SEGMENT;
+		goto drop;
+	}
+
+	op = espm_op_alloc(egress->sa, skb);
+	if (!op) {
+		why = ESPM_OUT_NO_MEMORY;
+		goto drop;
+	}
+	percpu_ref_get(&egress->sa->ref);
+	op->depth = egress->depth;
+
+	why = wrap(op, dst, df);
+	if (why != ESPM_PASS) {
+		espm_count_sa(op->sa, why);
+		espm_op_free(op);
+		return;
+	}
+	espm_output_done(op, espm_crypto_seal(op));
+	return;
+
+drop:
+	espm_count_sa(egress->sa, why);
+	kfree_skb(skb);
+}
+
+/**
+ * espm_output() - protect a packet and send it
+ * @egress: from espm_output_ask(); its reference to the SA is used up
+ * @skb: the packet, stolen
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ */
+void espm_output(struct espm_egress *egress, struct sk_buff *skb)
+{
+	struct sk_buff *segment, *next, *segments;
+	struct espm_sa *sa = egress->sa;
+	struct dst_entry *dst = NULL;
+	enum espm_counter why;
+	bool fits, df;
+
+	if (!espm_sa_usable(sa)) {
+		why = ESPM_OUT_SA_DEAD;
+		goto drop;
+	}
+	if (sa->mode == ESPM_MODE_TUNNEL) {
+		dst = espm_encap_route(sa);
+		if (!dst) {
+			why = ESPM_OUT_NO_ROUTE;
+			goto drop;
+		}
+	} else {
+		why = check_transport(sa, skb);
+		if (why != ESPM_PASS)
+			goto drop;
+		skb_dst_force(skb);
+		dst = dst_clone(skb_dst(skb));
+		if (!dst) {
+			why = ESPM_OUT_NO_ROUTE;
+			goto drop;
+		}
+	}
+	why = check_fit(sa, skb, dst_mtu(dst), &fits);
+	if (why != ESPM_PASS)
+		goto drop;
+	df = fits && espm_hdr_df(skb->data);
+
+	if (skb_is_gso(skb)) {
+		segments = skb_gso_segment(skb, 0);
+		if (IS_ERR_OR_NULL(segments)) {
+			why = ESPM_OUT_SEGMENT;
+			goto drop;
+		}
+		consume_skb(skb);
+	} else {
+		segments = skb;
+	}
+	skb_list_walk_safe(segments, segment, next) {
+		skb_mark_not_on_list(segment);
+		output_one(egress, segment, dst, df);
+	}
+	dst_release(dst);
+	espm_sa_put(sa);
+	return;
+
+drop:
+	espm_count_sa(sa, why);
+	kfree_skb(skb);
+	dst_release(dst);
+	espm_sa_put(sa);
+}
+
+/**
+ * espm_output_done() - go on with a packet whose seal is finished
+ * @op: the packet
+ * @err: of espm_crypto_seal(); nothing is done yet on -EINPROGRESS
+ *
+ * Context: softirqs off.
+ */
+void espm_output_done(struct espm_op *op, int err)
+{
+	if (err == -EINPROGRESS)
+		return;
+	if (err) {
+		espm_count_sa(op->sa, ESPM_OUT_CRYPTO);
+		espm_op_free(op);
+		return;
+	}
+	espm_sa_account(op->sa, op->plain);
+	espm_encap_send(op);
+	espm_op_free(op);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The way out: from a packet in clear to a sealed one. */
+#ifndef _ESPM_OUTPUT_H
+#define _ESPM_OUTPUT_H
+
+#include <linux/skbuff.h>
+
+struct espm_net;
+struct espm_op;
+struct espm_sa;
+
+/* What a hook does with a packet. */
+enum espm_answer {
+	ESPM_ACCEPT,
+	ESPM_DROP,
+	ESPM_STEAL,
+};
+
+/**
+ * struct espm_egress - what is to be done with a packet that leaves
+ * @sa: the SA that protects it, a reference; only with ESPM_STEAL
+ * @depth: layers of ESP that it has from here already
+ */
+struct espm_egress {
+	struct espm_sa *sa;
+	u8 depth;
+};
+
+enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
+				 struct espm_egress *egress);
+void espm_output(struct espm_egress *egress, struct sk_buff *skb);
+void espm_output_done(struct espm_op *op, int err);
+
+#endif /* _ESPM_OUTPUT_H */

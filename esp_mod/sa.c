@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/* One security association, from allocation to its end. See sa.h. */
+#include <crypto/aead.h>
+#include <linux/slab.h>
+#include "netns.h"
+#include "sa.h"
+#include "trailer.h"
+
+/* Flushed when the module goes: no free runs in a module that is gone. */
+static struct workqueue_struct *free_queue;
+
+/**
+ * espm_sa_init() - what all SAs need
+ *
+ * Context: process, sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int espm_sa_init(void)
+{
+	free_queue = alloc_workqueue("esp_mod_free", WQ_UNBOUND, 0);
+	return free_queue ? 0 : -ENOMEM;
+}
+
+/**
+ * espm_sa_exit() - undo espm_sa_init(), once every SA has been freed
+ *
+ * Context: process, sleeps.
+ */
+void espm_sa_exit(void)
+{
+	destroy_workqueue(free_queue);
+}
+
+static void free_in_worker(struct work_struct *work)
+{
+	espm_sa_free(container_of(to_rcu_work(work), struct espm_sa, free_work));
+}
+
+/* Last reference. Lookups may still look at the SA, so a grace period follows. */
+static void release(struct percpu_ref *ref)
+{
+	struct espm_sa *sa = container_of(ref, struct espm_sa, ref);
+
+	INIT_RCU_WORK(&sa->free_work, free_in_worker);
+	queue_rcu_work(free_queue, &sa->free_work);
+}
+
+/**
+ * espm_sa_alloc() - a larval SA
+ * @en: its namespace
+ * @dir: enum espm_direction
+ * @window: replay window in packets, meaningful inbound
+ *
+ * Context: process, sleeps.
+ * Return: the SA, the caller's to publish or to espm_sa_free(); NULL without memory.
+ */
+struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, u32 window)
+{
+	struct espm_sa *sa;
+	int cpu;
+
+	sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
+	if (!sa)
+		return NULL;
+	sa->name.dir = dir;
+	sa->state = ESPM_SA_LARVAL;
+	spin_lock_init(&sa->rx_lock);
+	INIT_LIST_HEAD(&sa->in_link);
+
+	sa->load = alloc_percpu_gfp(struct espm_sa_load, GFP_KERNEL_ACCOUNT);
+	if (!sa->load)
+		goto err_free_sa;
+	for_each_possible_cpu(cpu)
+		u64_stats_init(&per_cpu_ptr(sa->load, cpu)->syncp);
+
+	if (dir == ESPM_DIR_IN) {
+		sa->replay = kvzalloc(espm_replay_size(window), GFP_KERNEL_ACCOUNT);
+		if (!sa->replay)
+			goto err_free_load;
+		espm_replay_init(sa->replay, window);
+	} else if (dst_cache_init(&sa->route, GFP_KERNEL_ACCOUNT)) {
+		goto err_free_load;
+	}
+
+	if (percpu_ref_init(&sa->ref, release, 0, GFP_KERNEL_ACCOUNT))
+		goto err_free_way;
+
+	sa->en = en;
+	atomic_inc(&en->sas);
+	return sa;
+
+err_free_way:
+	kvfree(sa->replay);
+	dst_cache_destroy(&sa->route);
+err_free_load:
+	free_percpu(sa->load);
+err_free_sa:
+	kfree(sa);
+	return NULL;
+}
+
+/**
+ * espm_sa_free() - free an SA that was never published, or that nobody can see
+ * @sa: the SA
+ *
+ * The transform wipes its keys.
+ *
+ * Context: process, sleeps.
+ */
+void espm_sa_free(struct espm_sa *sa)
+{
+	struct espm_net *en = sa->en;
+
+	percpu_ref_exit(&sa->ref);
+	if (sa->tfm)
+		crypto_free_aead(sa->tfm);
+	dst_cache_destroy(&sa->route);
+	kvfree(sa->replay);
+	free_percpu(sa->load);
+	kfree_sensitive(sa);
+
+	if (atomic_dec_and_test(&en->sas))
+		wake_up(&en->sas_gone);
+}
+
+/**
+ * espm_sa_end() - no packet is sealed or opened with this SA any more
+ * @sa: the SA
+ *
+ * It stays in the SAD to be seen.
+ *
+ * Context: any.
+ * Return: true for the one call that ended it.
+ */
+bool espm_sa_end(struct espm_sa *sa)
+{
+	return xchg(&sa->state, ESPM_SA_DEAD) != ESPM_SA_DEAD;
+}
+
+/**
+ * espm_sa_kill() - end an SA and give up the SAD's reference to it
+ * @sa: the SA, which has just been unlinked
+ *
+ * Context: process; the SA is freed later.
+ */
+void espm_sa_kill(struct espm_sa *sa)
+{
+	espm_sa_end(sa);
+	percpu_ref_kill(&sa->ref);
+}
+
+/**
+ * espm_sa_next_seq() - the sequence number of the next packet
+ * @sa: an outbound SA
+ *
+ * RFC 4303 section 3.3.3: the number must not cycle. The SA ends instead.
+ *
+ * Context: any.
+ * Return: the number, or 0 if there is none left.
+ */
+u64 espm_sa_next_seq(struct espm_sa *sa)
+{
+	u64 seq = atomic64_inc_return(&sa->seq);
+
+	if (likely(seq <= U32_MAX) || (sa->esn && seq < U64_MAX))
+		return seq;
+	espm_sa_end(sa);
+	/* Stays behind the end, however many more packets ask. */
+	atomic64_dec(&sa->seq);
+	return 0;
+}
+
+/**
+ * espm_sa_account() - count a packet that was sealed, or opened and accepted
+ * @sa: the SA
+ * @bytes: its length without ESP
+ *
+ * Context: softirqs off.
+ */
+void espm_sa_account(struct espm_sa *sa, u32 bytes)
+{
+	struct espm_sa_load *load = this_cpu_ptr(sa->load);
+
+	u64_stats_update_begin(&load->syncp);
+	u64_stats_inc(&load->packets);
+	u64_stats_add(&load->bytes, bytes);
+	u64_stats_update_end(&load->syncp);
+}
+
+/**
+ * espm_sa_load_sum() - traffic of an SA on all CPUs
+ * @sa: the SA
+ * @packets: result
+ * @bytes: result
+ */
+void espm_sa_load_sum(const struct espm_sa *sa, u64 *packets, u64 *bytes)
+{
+	const struct espm_sa_load *load;
+	unsigned int start;
+	u64 p, b;
+	int cpu;
+
+	*packets = 0;
+	*bytes = 0;
+	for_each_possible_cpu(cpu) {
+		load = per_cpu_ptr(sa->load, cpu);
+		do {
+			start = u64_stats_fetch_begin(&load->syncp);
+			p = u64_stats_read(&load->packets);
+			b = u64_stats_read(&load->bytes);
+		} while (u64_stats_fetch_retry(&load->syncp, start));
+		*packets += p;
+		*bytes += b;
+	}
+}
+
+/**
+ * espm_sa_fixed_len() - bytes that an SA adds to each packet, trailer aside
+ * @sa: the SA
+ *
+ * Return: outer header, UDP, ESP header, IV and ICV.
+ */
+u32 espm_sa_fixed_len(const struct espm_sa *sa)
+{
+	u32 len = ESPM_HDR_LEN + sa->suite->iv_len + sa->suite->icv_len;
+
+	if (sa->encap_sport)
+		len += ESPM_UDP_LEN;
+	if (sa->mode == ESPM_MODE_TUNNEL)
+		len += sa->name.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	return len;
+}
+
+/**
+ * espm_sa_inner_mtu() - the longest packet that an SA can carry unfragmented
+ * @sa: the SA
+ * @path_mtu: MTU of the way to its destination
+ *
+ * In transport mode the IP header is outside of the padding's arithmetic, and
+ * it is a multiple of 4 bytes that is not known here: the result is exact for
+ * suites that align to 4, and for others a bound that always fits.
+ *
+ * Return: bytes, IP header included; 0 if nothing fits.
+ */
+u32 espm_sa_inner_mtu(const struct espm_sa *sa, u32 path_mtu)
+{
+	u32 fixed = espm_sa_fixed_len(sa);
+	u32 hdr = 0;
+
+	if (sa->mode == ESPM_MODE_TRANSPORT)
+		hdr = sa->name.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	if (path_mtu <= fixed + hdr)
+		return 0;
+	return hdr + espm_trailer_fit(path_mtu - fixed - hdr, sa->suite->block);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One security association: its members, its references, its end.
+ *
+ * Locks, in the order in which they nest:
+ *
+ *   espm_net.lock   mutex: every change of a namespace's SAD and SPD
+ *   espm_sa.rx_lock spinlock, softirqs off: the replay window
+ *
+ * None is held across crypto, a hook's continuation, or a notification.
+ *
+ * A letter on each member says what guards it:
+ *
+ *   I  immutable once the SA is published
+ *   L  espm_net.lock
+ *   A  atomic, or a single word that is read and written once
+ *   X  rx_lock
+ *   P  per CPU
+ *   S  its own locking
+ *
+ * An SA ends in two phases. espm_sa_kill() makes it unusable; whoever unlinked
+ * it from the SAD calls it. The last reference (an operation in flight holds
+ * one) then sends it through a grace period, because lookups borrow pointers
+ * under RCU, to a worker, because freeing a transform may sleep.
+ */
+#ifndef _ESPM_SA_H
+#define _ESPM_SA_H
+
+#include <linux/atomic.h>
+#include <linux/percpu-refcount.h>
+#include <linux/rhashtable-types.h>
+#include <linux/spinlock.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/workqueue.h>
+#include <net/dst_cache.h>
+#include "proto.h"
+#include "replay.h"
+#include "selector.h"
+#include "stats.h"
+#include "suite.h"
+
+struct crypto_aead;
+struct espm_link;
+struct espm_net;
+
+enum { ESPM_FINGERPRINT_LEN = 8 };
+
+/**
+ * struct espm_sa_name - what an SA is found by
+ * @spi: security parameters index
+ * @family: of @dst
+ * @dir: enum espm_direction
+ * @dst: destination of the ESP packets
+ *
+ * A hash key: every byte counts, so zero it before use.
+ */
+struct espm_sa_name {
+	__be32 spi;
+	u16 family;
+	u16 dir;
+	union espm_addr dst;
+};
+
+/**
+ * struct espm_sa_load - traffic of an SA on one CPU
+ * @packets: packets sealed, or opened and accepted
+ * @bytes: their bytes, without ESP
+ * @syncp: makes both readable as one on 32-bit machines
+ */
+struct espm_sa_load {
+	u64_stats_t packets;
+	u64_stats_t bytes;
+	struct u64_stats_sync syncp;
+};
+
+/**
+ * struct espm_sa - a security association (RFC 4301 section 4.4.2)
+ * @name: I: SPI, destination, direction
+ * @by_name: S: place in the SAD, by @name
+ * @by_key: S: place among the outbound SAs, by @fingerprint
+ * @en: I: the namespace; outlives the SA
+ * @reqid: I: number by which policies name the SA
+ * @link: L: SAs and policies of the same reqid; a reference
+ * @in_link: L: place in the link's list of outbound SAs
+ * @id: I: number in the namespace
+ * @mode: I: transport or tunnel
+ * @esn: I: extended sequence numbers
+ * @encap_sport: I: source port of UDP encapsulation, 0 without
+ * @encap_dport: I: destination port of UDP encapsulation
+ * @src: I: source of the ESP packets
+ * @sel: I: inner traffic that an inbound SA accepts
+ * @suite: I: the crypto suite
+ * @tfm: I: its transform, owned, with the keys inside
+ * @iv_mix: I: secret that turns sequence numbers into IVs
+ * @fingerprint: I: one-way name of suite and key
+ * @state: A: enum espm_sa_state, only ever forward
+ * @load: P: traffic
+ * @drops: A: what was dropped on this SA
+ * @ref: S: references; a per-CPU counter until the SA is killed
+ * @free_work: S: grace period and worker of the end
+ * @seq: A: outbound, last sequence number given out
+ * @route: P: outbound, route to @name.dst
+ * @rx_lock: guards @replay
+ * @replay: X: inbound, the window; owned
+ */
+struct espm_sa {
+	struct espm_sa_name name;
+	struct rhash_head by_name;
+	struct rhash_head by_key;
+	struct espm_net *en;
+	u32 reqid;
+	struct espm_link *link;
+	struct list_head in_link;
+	u32 id;
+	u8 mode;
+	bool esn;
+	__be16 encap_sport;
+	__be16 encap_dport;
+	union espm_addr src;
+	struct espm_selector sel;
+	const struct espm_suite *suite;
+	struct crypto_aead *tfm;
+	u64 iv_mix;
+	u8 fingerprint[ESPM_FINGERPRINT_LEN];
+	u8 state;
+	struct espm_sa_load __percpu *load;
+	struct espm_drops drops;
+	struct percpu_ref ref;
+	struct rcu_work free_work;
+
+	atomic64_t seq ____cacheline_aligned_in_smp;
+	struct dst_cache route;
+
+	spinlock_t rx_lock ____cacheline_aligned_in_smp;
+	struct espm_replay *replay;
+};
+
+int espm_sa_init(void);
+void espm_sa_exit(void);
+struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, u32 window);
+void espm_sa_free(struct espm_sa *sa);
+void espm_sa_kill(struct espm_sa *sa);
+bool espm_sa_end(struct espm_sa *sa);
+u64 espm_sa_next_seq(struct espm_sa *sa);
+void espm_sa_account(struct espm_sa *sa, u32 bytes);
+void espm_sa_load_sum(const struct espm_sa *sa, u64 *packets, u64 *bytes);
+u32 espm_sa_fixed_len(const struct espm_sa *sa);
+u32 espm_sa_inner_mtu(const struct espm_sa *sa, u32 path_mtu);
+
+/**
+ * espm_sa_tryget() - a reference of one's own to an SA borrowed under RCU
+ * @sa: the SA
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: false if the SA has been killed.
+ */
+static inline bool espm_sa_tryget(struct espm_sa *sa)
+{
+	return percpu_ref_tryget_live_rcu(&sa->ref);
+}
+
+/**
+ * espm_sa_put() - give a reference back
+ * @sa: the SA
+ *
+ * Context: any.
+ */
+static inline void espm_sa_put(struct espm_sa *sa)
+{
+	percpu_ref_put(&sa->ref);
+}
+
+/**
+ * espm_sa_usable() - may packets still be sealed or opened with an SA?
+ * @sa: the SA
+ *
+ * Return: true while it is valid or dying.
+ */
+static inline bool espm_sa_usable(const struct espm_sa *sa)
+{
+	u8 state = READ_ONCE(sa->state);
+
+	return state == ESPM_SA_VALID || state == ESPM_SA_DYING;
+}
+
+#endif /* _ESPM_SA_H */

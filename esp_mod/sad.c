@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The SA database. See sad.h. */
+#include <linux/lockdep.h>
+#include <linux/netlink.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+#include "netns.h"
+#include "sa.h"
+#include "sad.h"
+
+static const struct rhashtable_params by_name_params = {
+	.key_len = sizeof(struct espm_sa_name),
+	.key_offset = offsetof(struct espm_sa, name),
+	.head_offset = offsetof(struct espm_sa, by_name),
+	.automatic_shrinking = true,
+};
+
+static const struct rhashtable_params by_key_params = {
+	.key_len = ESPM_FINGERPRINT_LEN,
+	.key_offset = offsetof(struct espm_sa, fingerprint),
+	.head_offset = offsetof(struct espm_sa, by_key),
+	.automatic_shrinking = true,
+};
+
+static const struct rhashtable_params link_params = {
+	.key_len = sizeof(u32),
+	.key_offset = offsetof(struct espm_link, reqid),
+	.head_offset = offsetof(struct espm_link, node),
+	.automatic_shrinking = true,
+};
+
+/**
+ * espm_sad_init() - an empty database
+ * @en: the namespace
+ *
+ * Context: process, sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int espm_sad_init(struct espm_net *en)
+{
+	struct espm_sad *sad = &en->sad;
+	int err;
+
+	xa_init_flags(&sad->by_id, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	err = rhashtable_init(&sad->by_name, &by_name_params);
+	if (err)
+		return err;
+	err = rhashtable_init(&sad->by_key, &by_key_params);
+	if (err)
+		goto err_by_name;
+	err = rhashtable_init(&sad->links, &link_params);
+	if (err)
+		goto err_by_key;
+	return 0;
+
+err_by_key:
+	rhashtable_destroy(&sad->by_key);
+err_by_name:
+	rhashtable_destroy(&sad->by_name);
+	return err;
+}
+
+/**
+ * espm_sad_exit() - free the database, which is empty and has no more readers
+ * @en: the namespace
+ *
+ * Context: process, sleeps.
+ */
+void espm_sad_exit(struct espm_net *en)
+{
+	WARN_ON(!xa_empty(&en->sad.by_id));
+	xa_destroy(&en->sad.by_id);
+	rhashtable_destroy(&en->sad.links);
+	rhashtable_destroy(&en->sad.by_key);
+	rhashtable_destroy(&en->sad.by_name);
+}
+
+/**
+ * espm_sad_link_get() - the link of a reqid, made if there is none
+ * @en: the namespace, locked
+ * @reqid: the number
+ *
+ * Context: process, sleeps.
+ * Return: the link, with a reference for the caller; NULL without memory.
+ */
+struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid)
+{
+	struct espm_link *link;
+
+	lockdep_assert_held(&en->lock);
+	link = rhashtable_lookup_fast(&en->sad.links, &reqid, link_params);
+	if (link) {
+		link->users++;
+		return link;
+	}
+	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+	if (!link)
+		return NULL;
+	link->reqid = reqid;
+	link->users = 1;
+	INIT_LIST_HEAD(&link->outbound);
+	if (rhashtable_insert_fast(&en->sad.links, &link->node, link_params)) {
+		kfree(link);
+		return NULL;
+	}
+	return link;
+}
+
+/**
+ * espm_sad_link_put() - give a reference back
+ * @en: the namespace, locked
+ * @link: the link
+ *
+ * Context: process.
+ */
+void espm_sad_link_put(struct espm_net *en, struct espm_link *link)
+{
+	lockdep_assert_held(&en->lock);
+	if (--link->users)
+		return;
+	rhashtable_remove_fast(&en->sad.links, &link->node, link_params);
+	kfree_rcu(link, rcu);
+}
+
+/* Output takes the newest SA of the link that is still usable. */
+static void choose_outbound(struct espm_link *link)
+{
+	struct espm_sa *sa;
+
+	list_for_each_entry(sa, &link->outbound, in_link) {
+		if (espm_sa_usable(sa)) {
+			rcu_assign_pointer(link->out, sa);
+			return;
+		}
+	}
+	RCU_INIT_POINTER(link->out, NULL);
+}
+
+static int refuse(struct netlink_ext_ack *extack, int err)
+{
+	if (err == -EEXIST)
+		NL_SET_ERR_MSG(extack, "an SA with this SPI, destination and direction exists");
+	else
+		NL_SET_ERR_MSG(extack, "out of memory");
+	return err;
+}
+
+/**
+ * espm_sad_add() - publish an SA
+ * @en: the namespace, locked
+ * @sa: a larval SA, complete; the SAD's if this succeeds
+ * @extack: takes the sentence of a refusal
+ *
+ * Context: process, sleeps.
+ * Return: 0, -EEXIST, -EKEYREJECTED or -ENOMEM; then nothing has changed.
+ */
+int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack)
+{
+	struct espm_sad *sad = &en->sad;
+	bool outbound = sa->name.dir == ESPM_DIR_OUT;
+	int err;
+
+	lockdep_assert_held(&en->lock);
+	sa->link = espm_sad_link_get(en, sa->reqid);
+	if (!sa->link)
+		return refuse(extack, -ENOMEM);
+
+	/* The same key twice would soon send the same nonce twice. */
+	if (outbound) {
+		err = rhashtable_lookup_insert_fast(&sad->by_key, &sa->by_key, by_key_params);
+		if (err == -EEXIST) {
+			NL_SET_ERR_MSG(extack, "another outbound SA has this key: each SA needs a key of its own");
+			err = -EKEYREJECTED;
+			goto err_put_link;
+		}
+		if (err) {
+			refuse(extack, err);
+			goto err_put_link;
+		}
+	}
+
+	err = xa_alloc_cyclic(&sad->by_id, &sa->id, NULL, XA_LIMIT(1, INT_MAX), &sad->next_id,
+			      GFP_KERNEL);
+	if (err < 0) {
+		refuse(extack, err);
+		goto err_remove_key;
+	}
+
+	sa->state = ESPM_SA_VALID;
+	err = rhashtable_lookup_insert_fast(&sad->by_name, &sa->by_name, by_name_params);
+	if (err) {
+		sa->state = ESPM_SA_LARVAL;
+		refuse(extack, err);
+		goto err_release_id;
+	}
+	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
+
+	if (outbound) {
+		list_add(&sa->in_link, &sa->link->outbound);
+		choose_outbound(sa->link);
+	}
+	return 0;
+
+err_release_id:
+	xa_erase(&sad->by_id, sa->id);
+err_remove_key:
+	if (outbound)
+		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
+err_put_link:
+	espm_sad_link_put(en, sa->link);
+	sa->link = NULL;
+	return err;
+}
+
+/**
+ * espm_sad_del() - unlink an SA and kill it
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD; freed once nobody uses it
+ *
+ * Context: process.
+ */
+void espm_sad_del(struct espm_net *en, struct espm_sa *sa)
+{
+	struct espm_sad *sad = &en->sad;
+
+	lockdep_assert_held(&en->lock);
+	xa_erase(&sad->by_id, sa->id);
+	rhashtable_remove_fast(&sad->by_name, &sa->by_name, by_name_params);
+	if (sa->name.dir == ESPM_DIR_OUT) {
+		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
+		list_del(&sa->in_link);
+		choose_outbound(sa->link);
+	}
+	espm_sad_link_put(en, sa->link);
+	espm_sa_kill(sa);
+}
+
+/**
+ * espm_sad_flush() - delete every SA
+ * @en: the namespace, locked
+ *
+ * Context: process.
+ */
+void espm_sad_flush(struct espm_net *en)
+{
+	struct espm_sa *sa;
+	unsigned long id;
+
+	lockdep_assert_held(&en->lock);
+	xa_for_each(&en->sad.by_id, id, sa)
+		espm_sad_del(en, sa);
+}
+
+/**
+ * espm_sad_find_rcu() - an SA by SPI, destination and direction
+ * @en: the namespace
+ * @name: what to look for, every unused byte zero
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the SA, borrowed, or NULL.
+ */
+struct espm_sa *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name)
+{
+	return rhashtable_lookup(&en->sad.by_name, name, by_name_params);
+}
+
+/**
+ * espm_sad_find_id_rcu() - an SA by its number
+ * @en: the namespace
+ * @id: the number
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the SA, borrowed, or NULL.
+ */
+struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id)
+{
+	return xa_load(&en->sad.by_id, id);
+}
+
+/**
+ * espm_sad_next_rcu() - walk through the SAs
+ * @en: the namespace
+ * @id: where to begin; becomes the number of the SA found
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the first SA from there on, borrowed, or NULL.
+ */
+struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id)
+{
+	return xa_find(&en->sad.by_id, id, ULONG_MAX, XA_PRESENT);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The SA database of a namespace: SAs by SPI, destination and direction, by
+ * number, and by reqid. Changes hold espm_net.lock; lookups run under RCU.
+ */
+#ifndef _ESPM_SAD_H
+#define _ESPM_SAD_H
+
+#include <linux/list.h>
+#include <linux/rhashtable-types.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+#include "proto.h"
+
+struct espm_net;
+struct espm_sa;
+struct espm_sa_name;
+struct netlink_ext_ack;
+
+/**
+ * struct espm_link - what the SAs and policies of one reqid have in common
+ * @node: place in the SAD, by @reqid
+ * @reqid: the number
+ * @users: SAs and policies that hold a reference; guarded by espm_net.lock
+ * @outbound: outbound SAs, newest first; guarded by espm_net.lock
+ * @out: the newest usable outbound SA, read under RCU; no reference: it is
+ *	changed before that SA is killed
+ * @rcu: its end
+ *
+ * A policy finds its SA by following one pointer.
+ */
+struct espm_link {
+	struct rhash_head node;
+	u32 reqid;
+	u32 users;
+	struct list_head outbound;
+	struct espm_sa __rcu *out;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct espm_sad - the database
+ * @by_name: SAs by struct espm_sa_name
+ * @by_key: outbound SAs by fingerprint of suite and key
+ * @by_id: SAs by number; owns the one reference that being in the SAD is
+ * @links: struct espm_link by reqid
+ * @next_id: where the search for a free number begins
+ */
+struct espm_sad {
+	struct rhashtable by_name;
+	struct rhashtable by_key;
+	struct xarray by_id;
+	struct rhashtable links;
+	u32 next_id;
+};
+
+int espm_sad_init(struct espm_net *en);
+void espm_sad_exit(struct espm_net *en);
+int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack);
+void espm_sad_del(struct espm_net *en, struct espm_sa *sa);
+void espm_sad_flush(struct espm_net *en);
+struct espm_sa *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name);
+struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
+struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
+struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid);
+void espm_sad_link_put(struct espm_net *en, struct espm_link *link);
+
+#endif /* _ESPM_SAD_H */

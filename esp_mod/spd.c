@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The policy database. See spd.h. */
+#include <linux/lockdep.h>
+#include <linux/netlink.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+#include "netns.h"
+#include "spd.h"
+
+/*
+ * @best is the best priority that a policy of the class has had; it stays too
+ * good when that policy goes, which costs a lookup and decides nothing.
+ */
+struct class {
+	u32 best;
+	u32 policies;
+	u8 family;
+	u8 src_plen;
+	u8 dst_plen;
+};
+
+/**
+ * struct espm_spd_classes - the classes of one direction, replaced whole
+ * @rcu: its end
+ * @n: how many
+ * @class: by best priority
+ */
+struct espm_spd_classes {
+	struct rcu_head rcu;
+	u32 n;
+	struct class class[];
+};
+
+static const struct rhashtable_params table_params = {
+	.key_len = sizeof(struct espm_spd_key),
+	.key_offset = offsetof(struct espm_policy, key),
+	.head_offset = offsetof(struct espm_policy, node),
+	.automatic_shrinking = true,
+};
+
+/**
+ * espm_spd_init() - an empty database
+ * @en: the namespace
+ *
+ * Context: process, sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int espm_spd_init(struct espm_net *en)
+{
+	xa_init_flags(&en->spd.by_id, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	return rhltable_init(&en->spd.table, &table_params);
+}
+
+/**
+ * espm_spd_exit() - free the database, which is empty and has no more readers
+ * @en: the namespace
+ *
+ * Context: process, sleeps.
+ */
+void espm_spd_exit(struct espm_net *en)
+{
+	WARN_ON(!xa_empty(&en->spd.by_id));
+	xa_destroy(&en->spd.by_id);
+	rhltable_destroy(&en->spd.table);
+}
+
+static bool same_class(const struct class *class, const struct espm_spd_key *key)
+{
+	return class->family == key->family && class->src_plen == key->src_plen &&
+	       class->dst_plen == key->dst_plen;
+}
+
+static struct espm_spd_classes *classes_of(struct espm_net *en, u8 dir)
+{
+	return rcu_dereference_protected(en->spd.classes[dir], lockdep_is_held(&en->lock));
+}
+
+static struct espm_spd_classes *alloc_classes(u32 n)
+{
+	return kmalloc(struct_size((struct espm_spd_classes *)NULL, class, n),
+		       GFP_KERNEL_ACCOUNT);
+}
+
+static void replace_classes(struct espm_net *en, u8 dir, struct espm_spd_classes *new)
+{
+	struct espm_spd_classes *old = classes_of(en, dir);
+
+	rcu_assign_pointer(en->spd.classes[dir], new);
+	if (old)
+		kfree_rcu(old, rcu);
+}
+
+/* Enter a class with one policy more, before the first one that is worse. */
+static int count_in(struct espm_net *en, const struct espm_policy *policy)
+{
+	const struct espm_spd_classes *old = classes_of(en, policy->key.dir);
+	struct class entry = {
+		.best = policy->priority,
+		.policies = 1,
+		.family = policy->key.family,
+		.src_plen = policy->key.src_plen,
+		.dst_plen = policy->key.dst_plen,
+	};
+	struct espm_spd_classes *new;
+	u32 i, n = old ? old->n : 0;
+	bool placed = false;
+
+	for (i = 0; i < n; i++) {
+		if (same_class(&old->class[i], &policy->key)) {
+			entry.best = min(entry.best, old->class[i].best);
+			entry.policies += old->class[i].policies;
+		}
+	}
+
+	new = alloc_classes(n + 1);
+	if (!new)
+		return -ENOMEM;
+	new->n = 0;
+	for (i = 0; i < n; i++) {
+		if (same_class(&old->class[i], &policy->key))
+			continue;
+		if (!placed && entry.best < old->class[i].best) {
+			new->class[new->n++] = entry;
+			placed = true;
+		}
+		new->class[new->n++] = old->class[i];
+	}
+	if (!placed)
+		new->class[new->n++] = entry;
+	replace_classes(en, policy->key.dir, new);
+	return 0;
+}
+
+/* Readers never look at the number of policies, so it changes in place. */
+static void count_out(struct espm_net *en, const struct espm_policy *policy)
+{
+	struct espm_spd_classes *classes = classes_of(en, policy->key.dir);
+	struct espm_spd_classes *new = NULL;
+	u32 i, at;
+
+	for (at = 0; !same_class(&classes->class[at], &policy->key); at++)
+		;
+	if (--classes->class[at].policies)
+		return;
+
+	if (classes->n > 1) {
+		/* Without memory the empty class stays: slower, not wrong. */
+		new = alloc_classes(classes->n - 1);
+		if (!new)
+			return;
+		new->n = 0;
+		for (i = 0; i < classes->n; i++)
+			if (i != at)
+				new->class[new->n++] = classes->class[i];
+	}
+	replace_classes(en, policy->key.dir, new);
+}
+
+static void make_key(struct espm_spd_key *key, u8 dir, const struct espm_selector *sel)
+{
+	memset(key, 0, sizeof(*key));
+	key->dir = dir;
+	key->family = sel->family;
+	if (!sel->family)
+		return;
+	key->src_plen = espm_addr_common(&sel->src_first, &sel->src_last, sel->family);
+	key->dst_plen = espm_addr_common(&sel->dst_first, &sel->dst_last, sel->family);
+	espm_addr_mask(&key->src, &sel->src_first, key->src_plen);
+	espm_addr_mask(&key->dst, &sel->dst_first, key->dst_plen);
+}
+
+static void free_policy(struct espm_policy *policy)
+{
+	free_percpu(policy->hits);
+	kfree(policy);
+}
+
+static void free_policy_rcu(struct rcu_head *rcu)
+{
+	free_policy(container_of(rcu, struct espm_policy, rcu));
+}
+
+/**
+ * espm_spd_add() - publish a policy
+ * @en: the namespace, locked
+ * @wanted: direction (in its key), selector, priority, action and reqid; copied
+ * @id: result, the number of the new policy
+ * @extack: takes the sentence of a refusal
+ *
+ * Context: process, sleeps.
+ * Return: 0 or -ENOMEM; then nothing has changed.
+ */
+int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
+		 struct netlink_ext_ack *extack)
+{
+	struct espm_spd *spd = &en->spd;
+	struct espm_policy *policy;
+	int err = -ENOMEM;
+
+	lockdep_assert_held(&en->lock);
+	policy = kmemdup(wanted, sizeof(*wanted), GFP_KERNEL_ACCOUNT);
+	if (!policy)
+		goto err_no_memory;
+	make_key(&policy->key, wanted->key.dir, &wanted->sel);
+	policy->link = NULL;
+	policy->hits = alloc_percpu_gfp(unsigned long, GFP_KERNEL_ACCOUNT);
+	if (!policy->hits)
+		goto err_free;
+
+	if (policy->action == ESPM_ACTION_PROTECT) {
+		policy->link = espm_sad_link_get(en, policy->reqid);
+		if (!policy->link)
+			goto err_free;
+	}
+
+	err = xa_alloc_cyclic(&spd->by_id, &policy->id, NULL, XA_LIMIT(1, INT_MAX),
+			      &spd->next_id, GFP_KERNEL);
+	if (err < 0)
+		goto err_put_link;
+	err = count_in(en, policy);
+	if (err)
+		goto err_release_id;
+	err = rhltable_insert(&spd->table, &policy->node, table_params);
+	if (err)
+		goto err_count_out;
+	xa_store(&spd->by_id, policy->id, policy, GFP_KERNEL);
+	*id = policy->id;
+	return 0;
+
+err_count_out:
+	count_out(en, policy);
+err_release_id:
+	xa_erase(&spd->by_id, policy->id);
+err_put_link:
+	if (policy->link)
+		espm_sad_link_put(en, policy->link);
+err_free:
+	free_policy(policy);
+err_no_memory:
+	NL_SET_ERR_MSG(extack, "out of memory");
+	return err;
+}
+
+/**
+ * espm_spd_del() - remove a policy
+ * @en: the namespace, locked
+ * @policy: a policy of its SPD, freed after a grace period
+ *
+ * Context: process.
+ */
+void espm_spd_del(struct espm_net *en, struct espm_policy *policy)
+{
+	lockdep_assert_held(&en->lock);
+	xa_erase(&en->spd.by_id, policy->id);
+	rhltable_remove(&en->spd.table, &policy->node, table_params);
+	count_out(en, policy);
+	if (policy->link)
+		espm_sad_link_put(en, policy->link);
+	call_rcu(&policy->rcu, free_policy_rcu);
+}
+
+/**
+ * espm_spd_flush() - remove every policy
+ * @en: the namespace, locked
+ *
+ * Context: process.
+ */
+void espm_spd_flush(struct espm_net *en)
+{
+	struct espm_policy *policy;
+	unsigned long id;
+
+	lockdep_assert_held(&en->lock);
+	xa_for_each(&en->spd.by_id, id, policy)
+		espm_spd_del(en, policy);
+}
+
+static bool precedes(const struct espm_policy *a, const struct espm_policy *b)
+{
+	if (a->priority != b->priority)
+		return a->priority < b->priority;
+	return a->id < b->id;
+}
+
+/**
+ * espm_spd_match_rcu() - the policy that decides a packet
+ * @en: the namespace
+ * @dir: enum espm_direction
+ * @flow: the packet's values
+ * @match: result: whether it matches, or would if no ports were hidden
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the policy, borrowed, or NULL if none matches.
+ */
+struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, const struct espm_flow *flow,
+				       enum espm_match *match)
+{
+	const struct espm_spd_classes *classes = rcu_dereference(en->spd.classes[dir]);
+	struct espm_policy *policy, *best = NULL;
+	struct rhlist_head *list, *node;
+	struct espm_spd_key key = { .dir = dir };
+	const struct class *class;
+	enum espm_match m;
+	u32 i;
+
+	*match = ESPM_MISS;
+	if (!classes)
+		return NULL;
+
+	for (i = 0; i < classes->n; i++) {
+		class = &classes->class[i];
+		if (best && best->priority < class->best)
+			break;
+		if (class->family && class->family != flow->family)
+			continue;
+		key.family = class->family;
+		key.src_plen = class->src_plen;
+		key.dst_plen = class->dst_plen;
+		espm_addr_mask(&key.src, &flow->src, class->src_plen);
+		espm_addr_mask(&key.dst, &flow->dst, class->dst_plen);
+
+		list = rhltable_lookup(&en->spd.table, &key, table_params);
+		rhl_for_each_entry_rcu(policy, node, list, node) {
+			if (best && !precedes(policy, best))
+				continue;
+			m = espm_selector_match(&policy->sel, flow);
+			if (m == ESPM_MISS)
+				continue;
+			best = policy;
+			*match = m;
+		}
+	}
+	return best;
+}
+
+/**
+ * espm_spd_find_id_rcu() - a policy by its number
+ * @en: the namespace
+ * @id: the number
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the policy, borrowed, or NULL.
+ */
+struct espm_policy *espm_spd_find_id_rcu(struct espm_net *en, u32 id)
+{
+	return xa_load(&en->spd.by_id, id);
+}
+
+/**
+ * espm_spd_next_rcu() - walk through the policies
+ * @en: the namespace
+ * @id: where to begin; becomes the number of the policy found
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the first policy from there on, borrowed, or NULL.
+ */
+struct espm_policy *espm_spd_next_rcu(struct espm_net *en, unsigned long *id)
+{
+	return xa_find(&en->spd.by_id, id, ULONG_MAX, XA_PRESENT);
+}
+
+/**
+ * espm_policy_hits() - packets that a policy decided
+ * @policy: the policy
+ *
+ * Return: their number, of all CPUs.
+ */
+u64 espm_policy_hits(const struct espm_policy *policy)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr(policy->hits, cpu));
+	return sum;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The policy database of a namespace (RFC 4301 section 4.4.1): the first
+ * match by priority decides. Changes hold espm_net.lock; matching runs under
+ * RCU.
+ *
+ * Matching is a tuple-space search. A policy stands in the class of its
+ * family and of the two prefixes that cover its address ranges; one hash
+ * lookup a class finds the policies whose prefixes the packet has. Classes are
+ * few however many policies there are, and are asked in the order of their
+ * best priority until none can do better.
+ */
+#ifndef _ESPM_SPD_H
+#define _ESPM_SPD_H
+
+#include <linux/percpu.h>
+#include <linux/rhashtable-types.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+#include "proto.h"
+#include "selector.h"
+
+struct espm_link;
+struct espm_net;
+struct netlink_ext_ack;
+
+/**
+ * struct espm_spd_key - where a policy, or a packet, stands in a class
+ * @dir: enum espm_direction
+ * @family: of the addresses; 0 for both families
+ * @src_plen: bits of the source prefix
+ * @dst_plen: bits of the destination prefix
+ * @src: source prefix
+ * @dst: destination prefix
+ */
+struct espm_spd_key {
+	u8 dir;
+	u8 family;
+	u8 src_plen;
+	u8 dst_plen;
+	union espm_addr src;
+	union espm_addr dst;
+};
+
+/**
+ * struct espm_policy - one policy; immutable, read under RCU
+ * @node: place among the policies of the same key
+ * @key: class and prefixes
+ * @sel: packets that it covers
+ * @id: number in the namespace
+ * @priority: the smallest wins, then the smallest @id
+ * @reqid: number of @link, 0 without
+ * @action: enum espm_action
+ * @link: SAs that protect, a reference; only for ESPM_ACTION_PROTECT
+ * @hits: packets decided, per CPU
+ * @rcu: its end
+ */
+struct espm_policy {
+	struct rhlist_head node;
+	struct espm_spd_key key;
+	struct espm_selector sel;
+	u32 id;
+	u32 priority;
+	u32 reqid;
+	u8 action;
+	struct espm_link *link;
+	unsigned long __percpu *hits;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct espm_spd - the database
+ * @table: policies by struct espm_spd_key
+ * @classes: for each direction the classes in use, read under RCU
+ * @by_id: policies by number
+ * @next_id: where the search for a free number begins
+ */
+struct espm_spd {
+	struct rhltable table;
+	struct espm_spd_classes __rcu *classes[ESPM_DIR_MAX + 1];
+	struct xarray by_id;
+	u32 next_id;
+};
+
+int espm_spd_init(struct espm_net *en);
+void espm_spd_exit(struct espm_net *en);
+int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
+		 struct netlink_ext_ack *extack);
+void espm_spd_del(struct espm_net *en, struct espm_policy *policy);
+void espm_spd_flush(struct espm_net *en);
+struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, const struct espm_flow *flow,
+				       enum espm_match *match);
+struct espm_policy *espm_spd_find_id_rcu(struct espm_net *en, u32 id);
+struct espm_policy *espm_spd_next_rcu(struct espm_net *en, unsigned long *id);
+u64 espm_policy_hits(const struct espm_policy *policy);
+
+#endif /* _ESPM_SPD_H */
