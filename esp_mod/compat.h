@@ -6,6 +6,12 @@
 #include <linux/crypto.h>
 #include <linux/netdevice.h>
 #include <linux/version.h>
+#include <net/netlink.h>
+
+/* Segmentation moved out of netdevice.h and skbuff.h. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#include <net/gso.h>
+#endif
 
 /*
  * ESPM_CRYPTO_CALLBACK(name, type, func) defines the callback @name, which
@@ -26,6 +32,11 @@ static void name(struct crypto_async_request *base, int err)		\
 	if (err != -EINPROGRESS)					\
 		func((type *)base->data, err);				\
 }
+#endif
+
+/* 6.1 writes it out in each policy. */
+#ifndef NLA_POLICY_MAX_LEN
+#define NLA_POLICY_MAX_LEN(_len) { .type = NLA_BINARY, .len = (_len) }
 #endif
 
 /* A device that needs no transmit lock, and stays in its namespace. */

@@ -233,16 +233,15 @@ void espm_encap_send(struct espm_op *op)
  *
  * Answers once for a packet: a device may wrap it and send it again.
  *
- * Context: softirqs off, or none of ours is on its way on this CPU.
+ * Context: softirqs off.
  * Return: its origin, zero if it is not ours.
  */
 struct espm_origin espm_encap_origin(const struct sk_buff *skb)
 {
-	struct espm_origin origin = {};
+	struct sent *mine = this_cpu_ptr(&sent);
 
-	if (this_cpu_read(sent.skb) == skb) {
-		origin = this_cpu_read(sent.origin);
-		this_cpu_write(sent.skb, NULL);
-	}
-	return origin;
+	if (mine->skb != skb)
+		return (struct espm_origin){};
+	mine->skb = NULL;
+	return mine->origin;
 }

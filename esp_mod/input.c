@@ -7,6 +7,7 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/udp.h>
+#include <net/dsfield.h>
 #include <net/gro_cells.h>
 #include <net/ip.h>
 #include <net/ipv6.h>

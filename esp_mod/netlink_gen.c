@@ -6,14 +6,10 @@
 #include <net/netlink.h>
 #include <net/genetlink.h>
 
+#include "compat.h"
 #include "netlink_gen.h"
 
 #include "../netlink_uapi/esp_mod.h"
-
-/* Integer value ranges */
-static const struct netlink_range_validation espm_a_sa_replay_window_range = {
-	.max	= 65536ULL,
-};
 
 /* Common nested types */
 const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = {
@@ -39,7 +35,7 @@ const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_SELECTOR + 1] = {
 	[ESPM_A_SA_KEY] = NLA_POLICY_MAX_LEN(ESP_MOD_KEY_LEN_MAX),
 	[ESPM_A_SA_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[ESPM_A_SA_ESN] = NLA_POLICY_MAX(NLA_U8, 1),
-	[ESPM_A_SA_REPLAY_WINDOW] = NLA_POLICY_FULL_RANGE(NLA_U32, &espm_a_sa_replay_window_range),
+	[ESPM_A_SA_REPLAY_WINDOW] = { .type = NLA_U32, },
 	[ESPM_A_SA_ENCAP_SPORT] = NLA_POLICY_MIN(NLA_U16, 1),
 	[ESPM_A_SA_ENCAP_DPORT] = NLA_POLICY_MIN(NLA_U16, 1),
 	[ESPM_A_SA_SELECTOR] = NLA_POLICY_NESTED(esp_mod_selector_nl_policy),

@@ -8,6 +8,7 @@
 #include <linux/udp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include "compat.h"
 #include "crypto.h"
 #include "encap.h"
 #include "flow.h"

@@ -11,7 +11,7 @@
  * @best is the best priority that a policy of the class has had; it stays too
  * good when that policy goes, which costs a lookup and decides nothing.
  */
-struct class {
+struct spd_class {
 	u32 best;
 	u32 policies;
 	u8 family;
@@ -28,7 +28,7 @@ struct class {
 struct espm_spd_classes {
 	struct rcu_head rcu;
 	u32 n;
-	struct class class[];
+	struct spd_class class[];
 };
 
 static const struct rhashtable_params table_params = {
@@ -64,7 +64,7 @@ void espm_spd_exit(struct espm_net *en)
 	rhltable_destroy(&en->spd.table);
 }
 
-static bool same_class(const struct class *class, const struct espm_spd_key *key)
+static bool same_class(const struct spd_class *class, const struct espm_spd_key *key)
 {
 	return class->family == key->family && class->src_plen == key->src_plen &&
 	       class->dst_plen == key->dst_plen;
@@ -94,7 +94,7 @@ static void replace_classes(struct espm_net *en, u8 dir, struct espm_spd_classes
 static int count_in(struct espm_net *en, const struct espm_policy *policy)
 {
 	const struct espm_spd_classes *old = classes_of(en, policy->key.dir);
-	struct class entry = {
+	struct spd_class entry = {
 		.best = policy->priority,
 		.policies = 1,
 		.family = policy->key.family,
@@ -299,7 +299,7 @@ struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, const struct
 	struct espm_policy *policy, *best = NULL;
 	struct rhlist_head *list, *node;
 	struct espm_spd_key key = { .dir = dir };
-	const struct class *class;
+	const struct spd_class *class;
 	enum espm_match m;
 	u32 i;
 

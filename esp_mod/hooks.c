@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The hooks: each is a switch over an answer from the floor below. */
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <net/netfilter/ipv4/nf_defrag_ipv4.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include <net/netfilter/nf_conntrack.h>
+#include "hooks.h"
+#include "input.h"
+#include "main.h"
+#include "netns.h"
+#include "output.h"
+
+enum {
+	PRIORITY_CLEAR4	= NF_IP_PRI_CONNTRACK_DEFRAG + 1,
+	PRIORITY_CLEAR6	= NF_IP6_PRI_CONNTRACK_DEFRAG + 1,
+	PRIORITY_IN	= NF_IP_PRI_CONNTRACK_HELPER - 1,
+	PRIORITY_OUT	= NF_IP_PRI_NAT_SRC - 1,
+};
+
+/*
+ * Connection tracking confirms a flow behind the last hook, which a stolen
+ * packet never sees: its flow would be NEW for ever. So it is done here; what
+ * comes out of ESP, or of the seal, is another packet and starts afresh.
+ */
+static bool settle_conntrack(struct sk_buff *skb)
+{
+	const struct nf_ct_hook *hook = rcu_dereference(nf_ct_hook);
+	enum ip_conntrack_info info;
+	struct nf_conn *ct;
+
+	ct = nf_ct_get(skb, &info);
+	if (ct && hook && !nf_ct_is_confirmed(ct) && hook->confirm(skb) != NF_ACCEPT)
+		return false;
+	nf_reset_ct(skb);
+	return true;
+}
+
+static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct espm_net *en = espm_net_of(state->net);
+
+	/* Opened and checked already, or it has never left this host. */
+	if (state->okfn == espm_input_transport || state->in == en->dev ||
+	    state->in->flags & IFF_LOOPBACK)
+		return NF_ACCEPT;
+
+	switch (espm_input_ask_clear(en, skb)) {
+	case ESPM_ACCEPT:
+		return NF_ACCEPT;
+	default:
+		return NF_DROP;
+	}
+}
+
+static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct espm_net *en = espm_net_of(state->net);
+	struct espm_ingress ingress;
+
+	switch (espm_input_ask(en, skb, &ingress)) {
+	case ESPM_ACCEPT:
+		return NF_ACCEPT;
+	case ESPM_DROP:
+		return NF_DROP;
+	case ESPM_STEAL:
+		break;
+	}
+	if (!settle_conntrack(skb)) {
+		espm_count_sa(ingress.sa, ESPM_IN_CONNTRACK);
+		espm_sa_put(ingress.sa);
+		return NF_DROP;
+	}
+	/* NFQUEUE brings packets back with softirqs on. */
+	local_bh_disable();
+	espm_input(&ingress, skb);
+	local_bh_enable();
+	return NF_STOLEN;
+}
+
+static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct espm_net *en = espm_net_of(state->net);
+	struct espm_egress egress;
+	unsigned int verdict = NF_ACCEPT;
+
+	if (state->out->flags & IFF_LOOPBACK)
+		return NF_ACCEPT;
+
+	local_bh_disable();
+	switch (espm_output_ask(en, skb, &egress)) {
+	case ESPM_ACCEPT:
+		break;
+	case ESPM_DROP:
+		verdict = NF_DROP;
+		break;
+	case ESPM_STEAL:
+		if (settle_conntrack(skb)) {
+			espm_output(&egress, skb);
+			verdict = NF_STOLEN;
+		} else {
+			espm_count_sa(egress.sa, ESPM_OUT_CONNTRACK);
+			espm_sa_put(egress.sa);
+			verdict = NF_DROP;
+		}
+		break;
+	}
+	local_bh_enable();
+	return verdict;
+}
+
+static const struct nf_hook_ops hook_ops[] = {
+	{ .hook = ask_clear, .pf = NFPROTO_IPV4, .hooknum = NF_INET_PRE_ROUTING,
+	  .priority = PRIORITY_CLEAR4 },
+	{ .hook = ask_in, .pf = NFPROTO_IPV4, .hooknum = NF_INET_LOCAL_IN,
+	  .priority = PRIORITY_IN },
+	{ .hook = ask_out, .pf = NFPROTO_IPV4, .hooknum = NF_INET_POST_ROUTING,
+	  .priority = PRIORITY_OUT },
+#if IS_ENABLED(CONFIG_IPV6)
+	{ .hook = ask_clear, .pf = NFPROTO_IPV6, .hooknum = NF_INET_PRE_ROUTING,
+	  .priority = PRIORITY_CLEAR6 },
+	{ .hook = ask_in, .pf = NFPROTO_IPV6, .hooknum = NF_INET_LOCAL_IN,
+	  .priority = PRIORITY_IN },
+	{ .hook = ask_out, .pf = NFPROTO_IPV6, .hooknum = NF_INET_POST_ROUTING,
+	  .priority = PRIORITY_OUT },
+#endif
+};
+
+/**
+ * espm_hooks_register() - begin to see a namespace's packets
+ * @en: the namespace, locked, complete
+ *
+ * Context: process, sleeps.
+ * Return: 0 or an error.
+ */
+int espm_hooks_register(struct espm_net *en)
+{
+	int err;
+
+	err = nf_defrag_ipv4_enable(en->net);
+	if (err)
+		return err;
+#if IS_ENABLED(CONFIG_IPV6)
+	err = nf_defrag_ipv6_enable(en->net);
+	if (err)
+		goto err_defrag4;
+#endif
+	err = nf_register_net_hooks(en->net, hook_ops, ARRAY_SIZE(hook_ops));
+	if (err)
+		goto err_defrag6;
+	return 0;
+
+err_defrag6:
+#if IS_ENABLED(CONFIG_IPV6)
+	nf_defrag_ipv6_disable(en->net);
+err_defrag4:
+#endif
+	nf_defrag_ipv4_disable(en->net);
+	return err;
+}
+
+/**
+ * espm_hooks_unregister() - see no more packets
+ * @en: the namespace
+ *
+ * Empties NFQUEUE, where packets may wait with a continuation of ours. Hooks
+ * may still run on other CPUs until the caller has waited for them.
+ *
+ * Context: process, sleeps.
+ */
+void espm_hooks_unregister(struct espm_net *en)
+{
+	nf_unregister_net_hooks(en->net, hook_ops, ARRAY_SIZE(hook_ops));
+#if IS_ENABLED(CONFIG_IPV6)
+	nf_defrag_ipv6_disable(en->net);
+#endif
+	nf_defrag_ipv4_disable(en->net);
+}

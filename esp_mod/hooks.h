@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The three places of netfilter where the module stands, for both families.
+ *
+ *	PRE_ROUTING	just after defragmentation: may this come in as it is?
+ *	LOCAL_IN	behind the administrator's filter: is it ESP for us?
+ *	POST_ROUTING	before source NAT: must it be protected?
+ */
+#ifndef _ESPM_HOOKS_H
+#define _ESPM_HOOKS_H
+
+struct espm_net;
+
+int espm_hooks_register(struct espm_net *en);
+void espm_hooks_unregister(struct espm_net *en);
+
+#endif /* _ESPM_HOOKS_H */

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module, and how a namespace begins, wakes and ends. */
+#include <linux/module.h>
+#include <linux/netlink.h>
+#include <net/genetlink.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+#include "dev.h"
+#include "hooks.h"
+#include "main.h"
+#include "netlink.h"
+#include "netns.h"
+
+static unsigned int net_id;
+
+/**
+ * espm_net_of() - what the module holds for a namespace
+ * @net: the namespace
+ *
+ * Context: any, while the namespace is there.
+ * Return: its state; never NULL.
+ */
+struct espm_net *espm_net_of(const struct net *net)
+{
+	return net_generic(net, net_id);
+}
+
+/**
+ * espm_net_wake() - make a namespace ready for its first SA or policy
+ * @en: the namespace, locked
+ * @extack: takes the sentence of a failure
+ *
+ * Does nothing if it is awake already.
+ *
+ * Context: process, sleeps, takes the RTNL.
+ * Return: 0 or an error; then it still sleeps.
+ */
+int espm_net_wake(struct espm_net *en, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	lockdep_assert_held(&en->lock);
+	if (en->awake)
+		return 0;
+	err = espm_dev_create(en, extack);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "cannot create the esp device");
+		return err;
+	}
+	err = espm_hooks_register(en);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "cannot register with netfilter");
+		espm_dev_destroy(en);
+		return err;
+	}
+	en->awake = true;
+	return 0;
+}
+
+static int __net_init begin_net(struct net *net)
+{
+	struct espm_net *en = espm_net_of(net);
+	int err;
+
+	en->net = net;
+	mutex_init(&en->lock);
+	init_waitqueue_head(&en->sas_gone);
+	en->stats = alloc_percpu(struct espm_stats);
+	if (!en->stats)
+		return -ENOMEM;
+	err = espm_sad_init(en);
+	if (err)
+		goto err_stats;
+	err = espm_spd_init(en);
+	if (err)
+		goto err_sad;
+	return 0;
+
+err_sad:
+	espm_sad_exit(en);
+err_stats:
+	free_percpu(en->stats);
+	return err;
+}
+
+/*
+ * Policies stay until the hooks are gone, so that what must not leave in clear
+ * does not while the SAs go. An operation in flight holds its SA: when the last
+ * SA is freed none is left, and nobody can hand NFQUEUE a packet of ours.
+ */
+static void __net_exit end_net(struct net *net)
+{
+	struct espm_net *en = espm_net_of(net);
+
+	mutex_lock(&en->lock);
+	espm_sad_flush(en);
+	mutex_unlock(&en->lock);
+	wait_event(en->sas_gone, !atomic_read(&en->sas));
+
+	if (en->awake) {
+		espm_hooks_unregister(en);
+		synchronize_net();
+		espm_dev_destroy(en);
+	}
+	mutex_lock(&en->lock);
+	espm_spd_flush(en);
+	mutex_unlock(&en->lock);
+	rcu_barrier();
+	espm_spd_exit(en);
+	espm_sad_exit(en);
+	free_percpu(en->stats);
+}
+
+static struct pernet_operations net_ops = {
+	.init	= begin_net,
+	.exit	= end_net,
+	.id	= &net_id,
+	.size	= sizeof(struct espm_net),
+};
+
+static int __init espm_init(void)
+{
+	int err;
+
+	err = espm_sa_init();
+	if (err)
+		return err;
+	err = espm_dev_init();
+	if (err)
+		goto err_sa;
+	/* A device, not a subsystem: its end comes before the addresses' and routes'. */
+	err = register_pernet_device(&net_ops);
+	if (err)
+		goto err_dev;
+	err = espm_netlink_init();
+	if (err)
+		goto err_net;
+	return 0;
+
+err_net:
+	unregister_pernet_device(&net_ops);
+err_dev:
+	espm_dev_exit();
+err_sa:
+	espm_sa_exit();
+	return err;
+}
+
+static void __exit espm_exit(void)
+{
+	espm_netlink_exit();
+	unregister_pernet_device(&net_ops);
+	espm_dev_exit();
+	espm_sa_exit();
+	rcu_barrier();
+}
+
+module_init(espm_init);
+module_exit(espm_exit);
+
+MODULE_DESCRIPTION("IPsec ESP with its own SA and policy databases");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(ESPM_VERSION);
+MODULE_ALIAS_GENL_FAMILY(ESPM_GENL_NAME);

@@ -1,0 +1,834 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The generic netlink family: every handler checks the whole request before it
+ * changes anything, and every refusal says why in one sentence.
+ */
+#include <linux/module.h>
+#include <linux/random.h>
+#include <net/genetlink.h>
+#include <net/ipv6.h>
+#include <net/sock.h>
+#include "crypto.h"
+#include "main.h"
+#include "netlink.h"
+#include "netlink_gen.h"
+#include "netns.h"
+#include "selector.h"
+#include "suite.h"
+
+static bool userns;
+module_param(userns, bool, 0644);
+MODULE_PARM_DESC(userns, "let CAP_NET_ADMIN of a user namespace configure its own network namespaces");
+
+static struct genl_family family;
+
+#define REFUSE(info, attr, err, sentence) ({					\
+	if (attr)								\
+		NL_SET_BAD_ATTR((info)->extack, attr);				\
+	NL_SET_ERR_MSG((info)->extack, sentence);				\
+	err;									\
+})
+
+static int need(struct genl_info *info, int attr, const char *sentence)
+{
+	if (info->attrs[attr])
+		return 0;
+	info->extack->_msg = sentence;
+	return -EINVAL;
+}
+
+/* The operations' flag asks for the capability in the socket's user namespace. */
+static int may_configure(const struct sk_buff *skb, struct netlink_ext_ack *extack)
+{
+	if (READ_ONCE(userns) || netlink_capable(skb, CAP_NET_ADMIN))
+		return 0;
+	NL_SET_ERR_MSG(extack, "needs CAP_NET_ADMIN in the initial user namespace, or the module parameter userns=1");
+	return -EPERM;
+}
+
+static struct espm_net *net_of(const struct genl_info *info)
+{
+	return espm_net_of(genl_info_net((struct genl_info *)info));
+}
+
+/* Selectors and addresses. */
+
+static int read_addr(struct genl_info *info, const struct nlattr *attr, union espm_addr *addr,
+		     u16 *addr_family)
+{
+	int len = nla_len(attr);
+
+	if (len != sizeof(addr->v4) && len != sizeof(addr->v6))
+		return REFUSE(info, attr, -EINVAL, "an address has 4 or 16 bytes");
+	memset(addr, 0, sizeof(*addr));
+	memcpy(addr, nla_data(attr), len);
+	*addr_family = len == sizeof(addr->v4) ? AF_INET : AF_INET6;
+	return 0;
+}
+
+static int read_range(struct genl_info *info, struct nlattr *first, struct nlattr *last,
+		      union espm_addr *lo, union espm_addr *hi, u8 *sel_family)
+{
+	u16 families[2];
+	int err;
+
+	if (!first && !last)
+		return 0;
+	if (!first || !last)
+		return REFUSE(info, first ?: last, -EINVAL,
+			      "a range of addresses needs its first and its last one");
+	err = read_addr(info, first, lo, &families[0]);
+	if (!err)
+		err = read_addr(info, last, hi, &families[1]);
+	if (err)
+		return err;
+	if (families[0] != families[1] || (*sel_family && families[0] != *sel_family))
+		return REFUSE(info, first, -EINVAL, "addresses of both families in one selector");
+	if (espm_addr_cmp(lo, hi, families[0]) > 0)
+		return REFUSE(info, first, -EINVAL, "the range of addresses ends before it begins");
+	*sel_family = families[0];
+	return 0;
+}
+
+static int read_ports(struct genl_info *info, struct nlattr *first, struct nlattr *last, u16 *lo,
+		      u16 *hi)
+{
+	if (!first && !last)
+		return 0;
+	if (!first || !last)
+		return REFUSE(info, first ?: last, -EINVAL,
+			      "a range of ports needs its first and its last one");
+	*lo = nla_get_u16(first);
+	*hi = nla_get_u16(last);
+	if (*lo > *hi)
+		return REFUSE(info, first, -EINVAL, "the range of ports ends before it begins");
+	return 0;
+}
+
+static bool has_ports(u8 proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* @sel_family narrows the selector, if the request names one elsewhere. */
+static int read_selector(struct genl_info *info, struct nlattr *nest, u8 sel_family,
+			 struct espm_selector *sel)
+{
+	struct nlattr *tb[ESPM_A_SEL_DPORT_LAST + 1] = {};
+	struct espm_selector any;
+	bool ports;
+	int err;
+
+	if (nest) {
+		err = nla_parse_nested(tb, ESPM_A_SEL_DPORT_LAST, nest, esp_mod_selector_nl_policy,
+				       info->extack);
+		if (err)
+			return err;
+	}
+	espm_selector_any(sel, 0);
+	err = read_range(info, tb[ESPM_A_SEL_SRC_FIRST], tb[ESPM_A_SEL_SRC_LAST],
+			 &sel->src_first, &sel->src_last, &sel_family);
+	if (!err)
+		err = read_range(info, tb[ESPM_A_SEL_DST_FIRST], tb[ESPM_A_SEL_DST_LAST],
+				 &sel->dst_first, &sel->dst_last, &sel_family);
+	if (err)
+		return err;
+
+	/* What was left out covers the whole family. */
+	espm_selector_any(&any, sel_family);
+	sel->family = sel_family;
+	if (!tb[ESPM_A_SEL_SRC_FIRST])
+		sel->src_last = any.src_last;
+	if (!tb[ESPM_A_SEL_DST_FIRST])
+		sel->dst_last = any.dst_last;
+
+	if (tb[ESPM_A_SEL_PROTOCOL]) {
+		sel->any_proto = false;
+		sel->proto = nla_get_u8(tb[ESPM_A_SEL_PROTOCOL]);
+	}
+	ports = tb[ESPM_A_SEL_SPORT_FIRST] || tb[ESPM_A_SEL_SPORT_LAST] ||
+		tb[ESPM_A_SEL_DPORT_FIRST] || tb[ESPM_A_SEL_DPORT_LAST];
+	if (ports && (sel->any_proto || !has_ports(sel->proto)))
+		return REFUSE(info, nest, -EINVAL, "ports need a protocol that has them");
+	err = read_ports(info, tb[ESPM_A_SEL_SPORT_FIRST], tb[ESPM_A_SEL_SPORT_LAST],
+			 &sel->sport_first, &sel->sport_last);
+	if (!err)
+		err = read_ports(info, tb[ESPM_A_SEL_DPORT_FIRST], tb[ESPM_A_SEL_DPORT_LAST],
+				 &sel->dport_first, &sel->dport_last);
+	return err;
+}
+
+static int addr_fill(struct sk_buff *msg, int attr, const union espm_addr *addr, u8 addr_family)
+{
+	return nla_put(msg, attr, addr_family == AF_INET ? sizeof(addr->v4) : sizeof(addr->v6),
+		       addr);
+}
+
+static int selector_fill(struct sk_buff *msg, int attr, const struct espm_selector *sel)
+{
+	struct espm_selector any;
+	struct nlattr *nest;
+
+	nest = nla_nest_start(msg, attr);
+	if (!nest)
+		return -EMSGSIZE;
+	espm_selector_any(&any, sel->family);
+	if (sel->family &&
+	    (espm_addr_cmp(&sel->src_first, &any.src_first, sel->family) ||
+	     espm_addr_cmp(&sel->src_last, &any.src_last, sel->family)) &&
+	    (addr_fill(msg, ESPM_A_SEL_SRC_FIRST, &sel->src_first, sel->family) ||
+	     addr_fill(msg, ESPM_A_SEL_SRC_LAST, &sel->src_last, sel->family)))
+		return -EMSGSIZE;
+	if (sel->family &&
+	    (espm_addr_cmp(&sel->dst_first, &any.dst_first, sel->family) ||
+	     espm_addr_cmp(&sel->dst_last, &any.dst_last, sel->family)) &&
+	    (addr_fill(msg, ESPM_A_SEL_DST_FIRST, &sel->dst_first, sel->family) ||
+	     addr_fill(msg, ESPM_A_SEL_DST_LAST, &sel->dst_last, sel->family)))
+		return -EMSGSIZE;
+	if (!sel->any_proto && nla_put_u8(msg, ESPM_A_SEL_PROTOCOL, sel->proto))
+		return -EMSGSIZE;
+	if ((sel->sport_first != any.sport_first || sel->sport_last != any.sport_last) &&
+	    (nla_put_u16(msg, ESPM_A_SEL_SPORT_FIRST, sel->sport_first) ||
+	     nla_put_u16(msg, ESPM_A_SEL_SPORT_LAST, sel->sport_last)))
+		return -EMSGSIZE;
+	if ((sel->dport_first != any.dport_first || sel->dport_last != any.dport_last) &&
+	    (nla_put_u16(msg, ESPM_A_SEL_DPORT_FIRST, sel->dport_first) ||
+	     nla_put_u16(msg, ESPM_A_SEL_DPORT_LAST, sel->dport_last)))
+		return -EMSGSIZE;
+	nla_nest_end(msg, nest);
+	return 0;
+}
+
+static int counter_fill(struct sk_buff *msg, int attr, int pad, enum espm_counter id, u64 value)
+{
+	struct nlattr *nest;
+
+	nest = nla_nest_start(msg, attr);
+	if (!nest || nla_put_string(msg, ESPM_A_COUNTER_NAME, espm_counter_name(id)) ||
+	    nla_put_u64_64bit(msg, ESPM_A_COUNTER_VALUE, value, ESPM_A_COUNTER_PAD) ||
+	    nla_put_string(msg, ESPM_A_COUNTER_DESCRIPTION, espm_counter_sentence(id)) ||
+	    (espm_counter_is_drop(id) && nla_put_flag(msg, ESPM_A_COUNTER_DROP)))
+		return -EMSGSIZE;
+	nla_nest_end(msg, nest);
+	return 0;
+}
+
+/* Replies. */
+
+static struct sk_buff *begin_reply(struct genl_info *info, void **hdr)
+{
+	struct sk_buff *msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+
+	if (!msg)
+		return NULL;
+	*hdr = genlmsg_put_reply(msg, info, &family, 0, info->genlhdr->cmd);
+	if (!*hdr) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+static int finish_reply(struct genl_info *info, struct sk_buff *msg, void *hdr, int err)
+{
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}
+
+/* Security associations. */
+
+static int read_endpoints(struct genl_info *info, struct espm_sa *sa)
+{
+	union espm_addr src, dst;
+	u16 src_family, dst_family;
+	int err;
+
+	err = read_addr(info, info->attrs[ESPM_A_SA_SRC], &src, &src_family);
+	if (!err)
+		err = read_addr(info, info->attrs[ESPM_A_SA_DST], &dst, &dst_family);
+	if (err)
+		return err;
+	if (src_family != dst_family)
+		return REFUSE(info, info->attrs[ESPM_A_SA_SRC], -EINVAL,
+			      "source and destination are of different families");
+	if (!memchr_inv(&dst, 0, sizeof(dst)))
+		return REFUSE(info, info->attrs[ESPM_A_SA_DST], -EINVAL,
+			      "the destination must be an address of its own");
+	sa->src = src;
+	sa->name.dst = dst;
+	sa->name.family = dst_family;
+	return 0;
+}
+
+static int read_encap(struct genl_info *info, struct espm_sa *sa)
+{
+	struct nlattr *sport = info->attrs[ESPM_A_SA_ENCAP_SPORT];
+	struct nlattr *dport = info->attrs[ESPM_A_SA_ENCAP_DPORT];
+
+	if (!sport && !dport)
+		return 0;
+	if (!sport || !dport)
+		return REFUSE(info, sport ?: dport, -EINVAL,
+			      "UDP encapsulation needs a source and a destination port");
+	sa->encap_sport = htons(nla_get_u16(sport));
+	sa->encap_dport = htons(nla_get_u16(dport));
+	return 0;
+}
+
+static int read_suite(struct genl_info *info, struct espm_sa *sa)
+{
+	struct nlattr *name = info->attrs[ESPM_A_SA_SUITE];
+	struct nlattr *key = info->attrs[ESPM_A_SA_KEY];
+	struct crypto_aead *tfm;
+
+	sa->suite = espm_suite_find(nla_data(name));
+	if (!sa->suite) {
+		NL_SET_BAD_ATTR(info->extack, name);
+		info->extack->_msg = espm_suite_refusal(nla_data(name));
+		return -EOPNOTSUPP;
+	}
+	if (nla_len(key) < espm_suite_key_len(sa->suite))
+		return REFUSE(info, key, -EINVAL, "the key is too short for its suite");
+	if (nla_len(key) > espm_suite_key_len(sa->suite))
+		return REFUSE(info, key, -EINVAL, "the key is too long for its suite");
+	tfm = espm_crypto_alloc(sa->suite, sa->esn, nla_data(key), info->extack);
+	if (IS_ERR(tfm))
+		return PTR_ERR(tfm);
+	sa->tfm = tfm;
+	espm_crypto_fingerprint(sa->fingerprint, sa->suite, nla_data(key));
+	get_random_bytes(&sa->iv_mix, sizeof(sa->iv_mix));
+	return 0;
+}
+
+static int read_window(struct genl_info *info, u8 dir, bool esn, u32 *window)
+{
+	struct nlattr *attr = info->attrs[ESPM_A_SA_REPLAY_WINDOW];
+
+	*window = attr ? nla_get_u32(attr) : ESPM_WINDOW_DEFAULT;
+	if (dir == ESPM_DIR_OUT && attr)
+		return REFUSE(info, attr, -EINVAL, "only an inbound SA has a replay window");
+	if (esn && !*window)
+		return REFUSE(info, attr, -EINVAL,
+			      "extended sequence numbers need a replay window (RFC 4303): turn them off too");
+	return 0;
+}
+
+static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa **result)
+{
+	struct nlattr **attrs = info->attrs;
+	struct espm_sa *sa;
+	u32 spi, window;
+	bool esn;
+	u8 dir;
+	int err;
+
+	err = need(info, ESPM_A_SA_SPI, "an SA needs an SPI") ?:
+	      need(info, ESPM_A_SA_DIRECTION, "an SA needs a direction") ?:
+	      need(info, ESPM_A_SA_MODE, "an SA needs a mode, transport or tunnel") ?:
+	      need(info, ESPM_A_SA_SRC, "an SA needs a source address") ?:
+	      need(info, ESPM_A_SA_DST, "an SA needs a destination address") ?:
+	      need(info, ESPM_A_SA_SUITE, "an SA needs a suite, such as aes128gcm16") ?:
+	      need(info, ESPM_A_SA_KEY, "an SA needs a key") ?:
+	      need(info, ESPM_A_SA_REQID, "an SA needs a reqid, by which policies name it");
+	if (err)
+		return err;
+	spi = nla_get_u32(attrs[ESPM_A_SA_SPI]);
+	if (spi < ESP_MOD_SPI_MIN)
+		return REFUSE(info, attrs[ESPM_A_SA_SPI], -EINVAL,
+			      "SPIs 0 to 255 are reserved (RFC 4303): choose 256 or more");
+	dir = nla_get_u8(attrs[ESPM_A_SA_DIRECTION]);
+	esn = !attrs[ESPM_A_SA_ESN] || nla_get_u8(attrs[ESPM_A_SA_ESN]);
+	if (dir == ESPM_DIR_OUT && attrs[ESPM_A_SA_SELECTOR])
+		return REFUSE(info, attrs[ESPM_A_SA_SELECTOR], -EINVAL,
+			      "only an inbound SA has a selector: policies select what goes out");
+	err = read_window(info, dir, esn, &window);
+	if (err)
+		return err;
+
+	sa = espm_sa_alloc(en, dir, window);
+	if (!sa)
+		return -ENOMEM;
+	sa->esn = esn;
+	sa->name.spi = htonl(spi);
+	sa->mode = nla_get_u8(attrs[ESPM_A_SA_MODE]);
+	sa->reqid = nla_get_u32(attrs[ESPM_A_SA_REQID]);
+	err = read_endpoints(info, sa);
+	if (!err)
+		err = read_encap(info, sa);
+	if (!err)
+		err = read_selector(info, attrs[ESPM_A_SA_SELECTOR], 0, &sa->sel);
+	if (!err)
+		err = read_suite(info, sa);
+	if (err) {
+		espm_sa_free(sa);
+		return err;
+	}
+	*result = sa;
+	return 0;
+}
+
+/* Every attribute of an SA, for get and dump. */
+static int sa_fill(struct sk_buff *msg, struct espm_sa *sa)
+{
+	u64 packets, bytes, seq;
+	u32 i, drops;
+
+	espm_sa_load_sum(sa, &packets, &bytes);
+	if (sa->name.dir == ESPM_DIR_OUT) {
+		seq = atomic64_read(&sa->seq);
+	} else {
+		spin_lock_bh(&sa->rx_lock);
+		seq = sa->replay->top;
+		spin_unlock_bh(&sa->rx_lock);
+	}
+
+	if (nla_put_u32(msg, ESPM_A_SA_ID, sa->id) ||
+	    nla_put_u32(msg, ESPM_A_SA_SPI, ntohl(sa->name.spi)) ||
+	    nla_put_u8(msg, ESPM_A_SA_DIRECTION, sa->name.dir) ||
+	    nla_put_u8(msg, ESPM_A_SA_MODE, sa->mode) ||
+	    addr_fill(msg, ESPM_A_SA_SRC, &sa->src, sa->name.family) ||
+	    addr_fill(msg, ESPM_A_SA_DST, &sa->name.dst, sa->name.family) ||
+	    nla_put_string(msg, ESPM_A_SA_SUITE, sa->suite->name) ||
+	    nla_put_u32(msg, ESPM_A_SA_REQID, sa->reqid) ||
+	    nla_put_u8(msg, ESPM_A_SA_ESN, sa->esn) ||
+	    nla_put_u8(msg, ESPM_A_SA_STATE, READ_ONCE(sa->state)) ||
+	    nla_put_u64_64bit(msg, ESPM_A_SA_SEQ, seq, ESPM_A_SA_PAD) ||
+	    nla_put_u64_64bit(msg, ESPM_A_SA_PACKETS, packets, ESPM_A_SA_PAD) ||
+	    nla_put_u64_64bit(msg, ESPM_A_SA_BYTES, bytes, ESPM_A_SA_PAD) ||
+	    nla_put(msg, ESPM_A_SA_FINGERPRINT, sizeof(sa->fingerprint), sa->fingerprint) ||
+	    nla_put_string(msg, ESPM_A_SA_DRIVER, espm_crypto_driver(sa)) ||
+	    nla_put_u32(msg, ESPM_A_SA_OVERHEAD,
+			espm_sa_fixed_len(sa) + ESPM_TAIL_LEN + sa->suite->block - 1))
+		return -EMSGSIZE;
+	if (sa->name.dir == ESPM_DIR_IN &&
+	    (nla_put_u32(msg, ESPM_A_SA_REPLAY_WINDOW, sa->replay->window) ||
+	     selector_fill(msg, ESPM_A_SA_SELECTOR, &sa->sel)))
+		return -EMSGSIZE;
+	if (sa->encap_sport &&
+	    (nla_put_u16(msg, ESPM_A_SA_ENCAP_SPORT, ntohs(sa->encap_sport)) ||
+	     nla_put_u16(msg, ESPM_A_SA_ENCAP_DPORT, ntohs(sa->encap_dport))))
+		return -EMSGSIZE;
+	for (i = 0; i < ESPM_COUNTERS; i++) {
+		drops = atomic_long_read(&sa->drops.count[i]);
+		if (drops && counter_fill(msg, ESPM_A_SA_DROPS, ESPM_A_SA_PAD, i, drops))
+			return -EMSGSIZE;
+	}
+	return 0;
+}
+
+/* The SA that a request names; under rcu_read_lock() or the namespace's lock. */
+static struct espm_sa *sa_find(struct genl_info *info, struct espm_net *en)
+{
+	struct nlattr **attrs = info->attrs;
+	struct espm_sa_name name = {};
+	struct espm_sa *sa;
+	int err;
+
+	if (attrs[ESPM_A_SA_ID]) {
+		sa = espm_sad_find_id_rcu(en, nla_get_u32(attrs[ESPM_A_SA_ID]));
+	} else {
+		if (!attrs[ESPM_A_SA_SPI] || !attrs[ESPM_A_SA_DST] || !attrs[ESPM_A_SA_DIRECTION]) {
+			NL_SET_ERR_MSG(info->extack,
+				       "name the SA by its id, or by SPI, destination and direction");
+			return ERR_PTR(-EINVAL);
+		}
+		err = read_addr(info, attrs[ESPM_A_SA_DST], &name.dst, &name.family);
+		if (err)
+			return ERR_PTR(err);
+		name.spi = htonl(nla_get_u32(attrs[ESPM_A_SA_SPI]));
+		name.dir = nla_get_u8(attrs[ESPM_A_SA_DIRECTION]);
+		sa = espm_sad_find_rcu(en, &name);
+	}
+	if (!sa) {
+		NL_SET_ERR_MSG(info->extack, "there is no such SA");
+		return ERR_PTR(-ENOENT);
+	}
+	return sa;
+}
+
+/* espctl sa add */
+int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct sk_buff *msg;
+	struct espm_sa *sa;
+	void *hdr;
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	err = sa_read(info, en, &sa);
+	if (err)
+		return err;
+	/* Nothing may fail once the SA is there. */
+	msg = begin_reply(info, &hdr);
+	if (!msg) {
+		espm_sa_free(sa);
+		return -ENOMEM;
+	}
+
+	mutex_lock(&en->lock);
+	err = espm_net_wake(en, info->extack);
+	if (!err)
+		err = espm_sad_add(en, sa, info->extack);
+	if (err)
+		espm_sa_free(sa);
+	else
+		err = nla_put_u32(msg, ESPM_A_SA_ID, sa->id);
+	mutex_unlock(&en->lock);
+	return finish_reply(info, msg, hdr, err);
+}
+
+/* espctl sa del */
+int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct espm_sa *sa;
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	rcu_read_lock();
+	sa = sa_find(info, en);
+	rcu_read_unlock();
+	/* The lock keeps it. */
+	if (IS_ERR(sa))
+		err = PTR_ERR(sa);
+	else
+		espm_sad_del(en, sa);
+	mutex_unlock(&en->lock);
+	return err;
+}
+
+/* espctl sa show, of one SA */
+int esp_mod_nl_sa_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct espm_sa *sa;
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	msg = begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	rcu_read_lock();
+	sa = sa_find(info, en);
+	err = IS_ERR(sa) ? PTR_ERR(sa) : sa_fill(msg, sa);
+	rcu_read_unlock();
+	return finish_reply(info, msg, hdr, err);
+}
+
+/* espctl sa show */
+int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct espm_net *en = espm_net_of(sock_net(skb->sk));
+	unsigned long id = cb->args[0];
+	struct espm_sa *sa;
+	void *hdr;
+	int err;
+
+	err = may_configure(cb->skb, cb->extack);
+	if (err)
+		return err;
+	rcu_read_lock();
+	for (; (sa = espm_sad_next_rcu(en, &id)); id++) {
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &family,
+				  NLM_F_MULTI, ESPM_CMD_SA_GET);
+		if (!hdr)
+			break;
+		if (sa_fill(skb, sa)) {
+			genlmsg_cancel(skb, hdr);
+			break;
+		}
+		genlmsg_end(skb, hdr);
+	}
+	rcu_read_unlock();
+	cb->args[0] = id;
+	return skb->len;
+}
+
+/* espctl sa flush */
+int esp_mod_nl_sa_flush_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	espm_sad_flush(en);
+	mutex_unlock(&en->lock);
+	return 0;
+}
+
+/* Policies. */
+
+static int policy_read(struct genl_info *info, struct espm_policy *policy)
+{
+	struct nlattr **attrs = info->attrs;
+	u8 sel_family = 0;
+	int err;
+
+	err = need(info, ESPM_A_POLICY_DIRECTION, "a policy needs a direction") ?:
+	      need(info, ESPM_A_POLICY_ACTION, "a policy needs an action: bypass, discard or protect");
+	if (err)
+		return err;
+	memset(policy, 0, sizeof(*policy));
+	policy->key.dir = nla_get_u8(attrs[ESPM_A_POLICY_DIRECTION]);
+	policy->action = nla_get_u8(attrs[ESPM_A_POLICY_ACTION]);
+	policy->priority = attrs[ESPM_A_POLICY_PRIORITY] ?
+			   nla_get_u32(attrs[ESPM_A_POLICY_PRIORITY]) : ESP_MOD_PRIORITY_DEFAULT;
+	if (policy->action == ESPM_ACTION_PROTECT) {
+		err = need(info, ESPM_A_POLICY_REQID, "protect needs the reqid of its SAs");
+		if (err)
+			return err;
+		policy->reqid = nla_get_u32(attrs[ESPM_A_POLICY_REQID]);
+	} else if (attrs[ESPM_A_POLICY_REQID]) {
+		return REFUSE(info, attrs[ESPM_A_POLICY_REQID], -EINVAL,
+			      "only protect has a reqid");
+	}
+	if (attrs[ESPM_A_POLICY_FAMILY]) {
+		switch (nla_get_u8(attrs[ESPM_A_POLICY_FAMILY])) {
+		case 4:
+			sel_family = AF_INET;
+			break;
+		case 6:
+			sel_family = AF_INET6;
+			break;
+		default:
+			return REFUSE(info, attrs[ESPM_A_POLICY_FAMILY], -EINVAL,
+				      "the family is 4 or 6");
+		}
+	}
+	return read_selector(info, attrs[ESPM_A_POLICY_SELECTOR], sel_family, &policy->sel);
+}
+
+/* Every attribute of a policy, for get and dump. */
+static int policy_fill(struct sk_buff *msg, const struct espm_policy *policy)
+{
+	if (nla_put_u32(msg, ESPM_A_POLICY_ID, policy->id) ||
+	    nla_put_u8(msg, ESPM_A_POLICY_DIRECTION, policy->key.dir) ||
+	    nla_put_u32(msg, ESPM_A_POLICY_PRIORITY, policy->priority) ||
+	    nla_put_u8(msg, ESPM_A_POLICY_ACTION, policy->action) ||
+	    (policy->reqid && nla_put_u32(msg, ESPM_A_POLICY_REQID, policy->reqid)) ||
+	    (policy->sel.family &&
+	     nla_put_u8(msg, ESPM_A_POLICY_FAMILY, policy->sel.family == AF_INET ? 4 : 6)) ||
+	    selector_fill(msg, ESPM_A_POLICY_SELECTOR, &policy->sel) ||
+	    nla_put_u64_64bit(msg, ESPM_A_POLICY_PACKETS, espm_policy_hits(policy),
+			      ESPM_A_POLICY_PAD))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* The policy that a request names; under rcu_read_lock() or the namespace's lock. */
+static struct espm_policy *policy_find(struct genl_info *info, struct espm_net *en)
+{
+	struct espm_policy *policy;
+	int err;
+
+	err = need(info, ESPM_A_POLICY_ID, "name the policy by its id");
+	if (err)
+		return ERR_PTR(err);
+	policy = espm_spd_find_id_rcu(en, nla_get_u32(info->attrs[ESPM_A_POLICY_ID]));
+	if (!policy) {
+		NL_SET_ERR_MSG(info->extack, "there is no such policy");
+		return ERR_PTR(-ENOENT);
+	}
+	return policy;
+}
+
+/* espctl policy add */
+int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct espm_policy policy;
+	struct sk_buff *msg;
+	void *hdr;
+	u32 id;
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (!err)
+		err = policy_read(info, &policy);
+	if (err)
+		return err;
+	/* Nothing may fail once the policy is there. */
+	msg = begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+
+	mutex_lock(&en->lock);
+	err = espm_net_wake(en, info->extack);
+	if (!err)
+		err = espm_spd_add(en, &policy, &id, info->extack);
+	mutex_unlock(&en->lock);
+	if (!err)
+		err = nla_put_u32(msg, ESPM_A_POLICY_ID, id);
+	return finish_reply(info, msg, hdr, err);
+}
+
+/* espctl policy del */
+int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct espm_policy *policy;
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	policy = policy_find(info, en);
+	if (IS_ERR(policy))
+		err = PTR_ERR(policy);
+	else
+		espm_spd_del(en, policy);
+	mutex_unlock(&en->lock);
+	return err;
+}
+
+/* espctl policy show, of one policy */
+int esp_mod_nl_policy_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct espm_policy *policy;
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	msg = begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	rcu_read_lock();
+	policy = policy_find(info, en);
+	err = IS_ERR(policy) ? PTR_ERR(policy) : policy_fill(msg, policy);
+	rcu_read_unlock();
+	return finish_reply(info, msg, hdr, err);
+}
+
+/* espctl policy show */
+int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct espm_net *en = espm_net_of(sock_net(skb->sk));
+	unsigned long id = cb->args[0];
+	struct espm_policy *policy;
+	void *hdr;
+	int err;
+
+	err = may_configure(cb->skb, cb->extack);
+	if (err)
+		return err;
+	rcu_read_lock();
+	for (; (policy = espm_spd_next_rcu(en, &id)); id++) {
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &family,
+				  NLM_F_MULTI, ESPM_CMD_POLICY_GET);
+		if (!hdr)
+			break;
+		if (policy_fill(skb, policy)) {
+			genlmsg_cancel(skb, hdr);
+			break;
+		}
+		genlmsg_end(skb, hdr);
+	}
+	rcu_read_unlock();
+	cb->args[0] = id;
+	return skb->len;
+}
+
+/* espctl policy flush */
+int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	espm_spd_flush(en);
+	mutex_unlock(&en->lock);
+	return 0;
+}
+
+/* Counters. */
+
+/* espctl stats */
+int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct sk_buff *msg;
+	void *hdr;
+	u32 i;
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	/* Names and sentences of every counter outgrow the default size. */
+	msg = genlmsg_new(4 * GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!msg)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(msg, info, &family, 0, info->genlhdr->cmd);
+	err = hdr ? nla_put_string(msg, ESPM_A_STATS_VERSION, ESPM_VERSION) : -EMSGSIZE;
+	for (i = 0; i < ESPM_COUNTERS && !err; i++)
+		err = counter_fill(msg, ESPM_A_STATS_COUNTERS, ESPM_A_COUNTER_PAD, i,
+				   espm_stats_sum(en->stats, i));
+	return finish_reply(info, msg, hdr, err);
+}
+
+static struct genl_family family = {
+	.name		= ESPM_GENL_NAME,
+	.version	= ESPM_GENL_VERSION,
+	.netnsok	= true,
+	.module		= THIS_MODULE,
+	.ops		= esp_mod_nl_ops,
+	.n_ops		= ARRAY_SIZE(esp_mod_nl_ops),
+	.resv_start_op	= ESPM_CMD_MAX + 1,
+};
+
+/**
+ * espm_netlink_init() - register the family
+ *
+ * Context: process, sleeps.
+ * Return: 0 or an error.
+ */
+int espm_netlink_init(void)
+{
+	return genl_register_family(&family);
+}
+
+/**
+ * espm_netlink_exit() - unregister the family; no handler runs afterwards
+ *
+ * Context: process, sleeps.
+ */
+void espm_netlink_exit(void)
+{
+	genl_unregister_family(&family);
+}
