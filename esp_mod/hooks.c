@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The hooks: each is a switch over an answer from the floor below. */
+#include <linux/module.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
@@ -127,36 +128,83 @@ static const struct nf_hook_ops hook_ops[] = {
 #endif
 };
 
+static void disable_defrag4(struct net *net)
+{
+	void (*disable4)(struct net *net) = symbol_get(nf_defrag_ipv4_disable);
+
+	disable4(net);
+	symbol_put(nf_defrag_ipv4_disable);
+}
+
+/*
+ * Reassembly is asked for by symbol, not linked to: so plain insmod works, and
+ * its modules are loaded when the first namespace wakes.
+ */
+static int enable_defrag(struct net *net)
+{
+	int (*enable4)(struct net *net) = symbol_request(nf_defrag_ipv4_enable);
+	int (*enable6)(struct net *net) = NULL;
+	int err = -ENOENT;
+
+	if (!enable4)
+		return err;
+	if (IS_ENABLED(CONFIG_IPV6)) {
+		enable6 = symbol_request(nf_defrag_ipv6_enable);
+		if (!enable6)
+			goto err_symbol4;
+	}
+	err = enable4(net);
+	if (err)
+		goto err_symbol6;
+	if (enable6) {
+		err = enable6(net);
+		if (err)
+			goto err_disable4;
+	}
+	/* The two symbols stay held until disable_defrag(). */
+	return 0;
+
+err_disable4:
+	disable_defrag4(net);
+err_symbol6:
+	if (enable6)
+		symbol_put(nf_defrag_ipv6_enable);
+err_symbol4:
+	symbol_put(nf_defrag_ipv4_enable);
+	return err;
+}
+
+static void disable_defrag(struct net *net)
+{
+	void (*disable6)(struct net *net);
+
+	if (IS_ENABLED(CONFIG_IPV6)) {
+		disable6 = symbol_get(nf_defrag_ipv6_disable);
+		disable6(net);
+		symbol_put(nf_defrag_ipv6_disable);
+		symbol_put(nf_defrag_ipv6_enable);
+	}
+	disable_defrag4(net);
+	symbol_put(nf_defrag_ipv4_enable);
+}
+
 /**
  * espm_hooks_register() - begin to see a namespace's packets
  * @en: the namespace, locked, complete
  *
- * Context: process, sleeps.
+ * Context: process, sleeps; may load modules.
  * Return: 0 or an error.
  */
 int espm_hooks_register(struct espm_net *en)
 {
 	int err;
 
-	err = nf_defrag_ipv4_enable(en->net);
+	err = enable_defrag(en->net);
 	if (err)
 		return err;
-#if IS_ENABLED(CONFIG_IPV6)
-	err = nf_defrag_ipv6_enable(en->net);
-	if (err)
-		goto err_defrag4;
-#endif
 	err = nf_register_net_hooks(en->net, hook_ops, ARRAY_SIZE(hook_ops));
 	if (err)
-		goto err_defrag6;
-	return 0;
-
-err_defrag6:
-#if IS_ENABLED(CONFIG_IPV6)
-	nf_defrag_ipv6_disable(en->net);
-err_defrag4:
-#endif
-	nf_defrag_ipv4_disable(en->net);
+		disable_defrag(en->net);
 	return err;
 }
 
@@ -172,8 +220,5 @@ err_defrag4:
 void espm_hooks_unregister(struct espm_net *en)
 {
 	nf_unregister_net_hooks(en->net, hook_ops, ARRAY_SIZE(hook_ops));
-#if IS_ENABLED(CONFIG_IPV6)
-	nf_defrag_ipv6_disable(en->net);
-#endif
-	nf_defrag_ipv4_disable(en->net);
+	disable_defrag(en->net);
 }
