@@ -30,7 +30,7 @@
  */
 struct espm_net {
 	struct net *net;
-	struct mutex lock;
+	struct mutex lock;	/* every change of what is marked L */
 	bool awake;
 	struct net_device *dev;
 	struct gro_cells cells;

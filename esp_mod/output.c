@@ -86,7 +86,8 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
 		return ESPM_ACCEPT;
 	if (!origin.reqid)
 		find_origin(en, skb, &flow, &origin);
-	if (origin.reqid && (policy->action != ESPM_ACTION_PROTECT || policy->reqid == origin.reqid))
+	if (origin.reqid &&
+	    (policy->action != ESPM_ACTION_PROTECT || policy->reqid == origin.reqid))
 		return ESPM_ACCEPT;
 
 	this_cpu_inc(*policy->hits);

@@ -110,8 +110,9 @@ static bool names_ports(const struct espm_selector *sel)
 /* ICMPv6 is named by its protocol, IKE by its ports. */
 static bool names_vital(const struct espm_selector *sel, const struct espm_flow *flow)
 {
-	return !sel->any_proto && (flow->ports != ESPM_PORTS_SEEN || flow->proto == IPPROTO_ICMPV6 ||
-				   names_ports(sel));
+	if (sel->any_proto)
+		return false;
+	return flow->proto == IPPROTO_ICMPV6 || names_ports(sel);
 }
 
 /**

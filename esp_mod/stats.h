@@ -13,51 +13,60 @@
 
 /* NOTE(enum, name, sentence) counts what is no drop. */
 #define ESPM_NOTES(NOTE)								\
-	NOTE(IN_NOT_OURS, "in_not_ours", "ESP for an SPI without an SA, left to other users of ESP") \
-	NOTE(IN_BYPASS, "in_bypass", "clear packets that a bypass policy let in")	\
-	NOTE(OUT_BYPASS, "out_bypass", "clear packets that a bypass policy let out")	\
-	NOTE(IN_DUMMY, "in_dummy", "dummy packets (next header 59), taken and discarded as the RFC says") \
-	NOTE(IN_KEEPALIVE, "in_keepalive", "NAT keepalives, taken and discarded as the RFC says")
+	NOTE(IN_NOT_OURS, "in_not_ours", \
+	     "ESP for an SPI without an SA, left to other users of ESP") \
+	NOTE(IN_BYPASS, "in_bypass", "clear packets that a bypass policy let in") \
+	NOTE(OUT_BYPASS, "out_bypass", "clear packets that a bypass policy let out") \
+	NOTE(IN_DUMMY, "in_dummy", \
+	     "dummy packets (next header 59), taken and discarded as the RFC says") \
+	NOTE(IN_KEEPALIVE, "in_keepalive", \
+	     "NAT keepalives, taken and discarded as the RFC says")
 
 #define ESPM_DROPS(DROP)								\
-	DROP(IN_MALFORMED, "in_malformed", "shorter than its suite's header, IV, trailer and ICV") \
-	DROP(IN_FRAGMENT, "in_fragment", "ESP inside of a fragment that was not reassembled")	\
-	DROP(IN_ENCAP, "in_encap", "UDP encapsulation missing, unexpected or on another port")	\
-	DROP(IN_REPLAY_OLD, "in_replay_old", "sequence number left of the replay window")	\
-	DROP(IN_REPLAY_SEEN, "in_replay_seen", "sequence number received before")		\
-	DROP(IN_ICV, "in_icv", "integrity check failed: forged, damaged, or the keys differ")	\
-	DROP(IN_CRYPTO, "in_crypto", "the crypto engine failed or was busy, inbound")		\
-	DROP(IN_NO_MEMORY, "in_no_memory", "out of memory, inbound")				\
-	DROP(IN_SA_DEAD, "in_sa_dead", "the SA ended before the packet was opened")		\
-	DROP(IN_TRAILER, "in_trailer", "authentic, but with more padding than packet")		\
-	DROP(IN_PADDING, "in_padding", "authentic, but its padding is not 1, 2, 3 ...")	\
-	DROP(IN_NEXT_HEADER, "in_next_header", "authentic, but not what the SA's mode carries")	\
-	DROP(IN_INNER, "in_inner", "authentic, but the inner IP header is wrong")		\
-	DROP(IN_ECN, "in_ecn", "outer header says congestion, inner cannot (RFC 6040)")		\
-	DROP(IN_SELECTOR, "in_selector", "inner packet is outside of the SA's selector")	\
-	DROP(IN_POLICY, "in_policy", "no inbound policy wants the inner packet from this SA")	\
-	DROP(IN_NEST, "in_nest", "too many layers of transport mode inside of each other")	\
-	DROP(IN_QUEUE, "in_queue", "the queue of the esp device is full, or the device is down")	\
-	DROP(IN_CLEAR, "in_clear", "came in clear where policy says ESP")			\
-	DROP(IN_DISCARD, "in_discard", "an inbound policy says discard")			\
-	DROP(IN_HIDDEN_PORTS, "in_hidden_ports", "a fragment without the ports that a policy asks for, inbound") \
-	DROP(IN_UNREADABLE, "in_unreadable", "clear packet whose headers cannot be read")	\
-	DROP(IN_CONNTRACK, "in_conntrack", "connection tracking refused the ESP packet")	\
-	DROP(OUT_NO_SA, "out_no_sa", "policy says ESP and there is no SA of its reqid")	\
-	DROP(OUT_SA_DEAD, "out_sa_dead", "the SA ended before the packet was sealed")		\
-	DROP(OUT_SEQ_END, "out_seq_end", "the SA has used its last sequence number")		\
-	DROP(OUT_DISCARD, "out_discard", "an outbound policy says discard")			\
-	DROP(OUT_HIDDEN_PORTS, "out_hidden_ports", "a fragment without the ports that a policy asks for, outbound") \
-	DROP(OUT_UNREADABLE, "out_unreadable", "packet whose headers cannot be read, outbound")	\
-	DROP(OUT_ENDPOINTS, "out_endpoints", "transport mode, and the packet's addresses are not the SA's") \
-	DROP(OUT_FRAGMENT, "out_fragment", "a fragment, which transport mode must not carry")	\
-	DROP(OUT_TOO_BIG, "out_too_big", "larger than the SA's MTU and not to be fragmented; its sender was told") \
-	DROP(OUT_SEGMENT, "out_segment", "segmentation or checksum of an offloaded packet failed")	\
-	DROP(OUT_NO_ROUTE, "out_no_route", "no route to the SA's destination")			\
-	DROP(OUT_NO_MEMORY, "out_no_memory", "out of memory, outbound")			\
-	DROP(OUT_CRYPTO, "out_crypto", "the crypto engine failed or was busy, outbound")	\
-	DROP(OUT_NEST, "out_nest", "policies would wrap the packet in too many layers of ESP")	\
-	DROP(OUT_CONNTRACK, "out_conntrack", "connection tracking refused the packet")		\
+	DROP(IN_MALFORMED, "in_malformed", \
+	     "shorter than its suite's header, IV, trailer and ICV") \
+	DROP(IN_FRAGMENT, "in_fragment", "ESP inside of a fragment that was not reassembled") \
+	DROP(IN_ENCAP, "in_encap", "UDP encapsulation missing, unexpected or on another port") \
+	DROP(IN_REPLAY_OLD, "in_replay_old", "sequence number left of the replay window") \
+	DROP(IN_REPLAY_SEEN, "in_replay_seen", "sequence number received before") \
+	DROP(IN_ICV, "in_icv", "integrity check failed: forged, damaged, or the keys differ") \
+	DROP(IN_CRYPTO, "in_crypto", "the crypto engine failed or was busy, inbound") \
+	DROP(IN_NO_MEMORY, "in_no_memory", "out of memory, inbound") \
+	DROP(IN_SA_DEAD, "in_sa_dead", "the SA ended before the packet was opened") \
+	DROP(IN_TRAILER, "in_trailer", "authentic, but with more padding than packet") \
+	DROP(IN_PADDING, "in_padding", "authentic, but its padding is not 1, 2, 3 ...") \
+	DROP(IN_NEXT_HEADER, "in_next_header", "authentic, but not what the SA's mode carries") \
+	DROP(IN_INNER, "in_inner", "authentic, but the inner IP header is wrong") \
+	DROP(IN_ECN, "in_ecn", "outer header says congestion, inner cannot (RFC 6040)") \
+	DROP(IN_SELECTOR, "in_selector", "inner packet is outside of the SA's selector") \
+	DROP(IN_POLICY, "in_policy", "no inbound policy wants the inner packet from this SA") \
+	DROP(IN_NEST, "in_nest", "too many layers of transport mode inside of each other") \
+	DROP(IN_QUEUE, "in_queue", "the queue of the esp device is full, or the device is down") \
+	DROP(IN_CLEAR, "in_clear", "came in clear where policy says ESP") \
+	DROP(IN_DISCARD, "in_discard", "an inbound policy says discard") \
+	DROP(IN_HIDDEN_PORTS, "in_hidden_ports", \
+	     "a fragment without the ports that a policy asks for, inbound") \
+	DROP(IN_UNREADABLE, "in_unreadable", "clear packet whose headers cannot be read") \
+	DROP(IN_CONNTRACK, "in_conntrack", "connection tracking refused the ESP packet") \
+	DROP(OUT_NO_SA, "out_no_sa", "policy says ESP and there is no SA of its reqid") \
+	DROP(OUT_SA_DEAD, "out_sa_dead", "the SA ended before the packet was sealed") \
+	DROP(OUT_SEQ_END, "out_seq_end", "the SA has used its last sequence number") \
+	DROP(OUT_DISCARD, "out_discard", "an outbound policy says discard") \
+	DROP(OUT_HIDDEN_PORTS, "out_hidden_ports", \
+	     "a fragment without the ports that a policy asks for, outbound") \
+	DROP(OUT_UNREADABLE, "out_unreadable", "packet whose headers cannot be read, outbound") \
+	DROP(OUT_ENDPOINTS, "out_endpoints", \
+	     "transport mode, and the packet's addresses are not the SA's") \
+	DROP(OUT_FRAGMENT, "out_fragment", "a fragment, which transport mode must not carry") \
+	DROP(OUT_TOO_BIG, "out_too_big", \
+	     "larger than the SA's MTU and not to be fragmented; its sender was told") \
+	DROP(OUT_SEGMENT, "out_segment", \
+	     "segmentation or checksum of an offloaded packet failed") \
+	DROP(OUT_NO_ROUTE, "out_no_route", "no route to the SA's destination") \
+	DROP(OUT_NO_MEMORY, "out_no_memory", "out of memory, outbound") \
+	DROP(OUT_CRYPTO, "out_crypto", "the crypto engine failed or was busy, outbound") \
+	DROP(OUT_NEST, "out_nest", "policies would wrap the packet in too many layers of ESP") \
+	DROP(OUT_CONNTRACK, "out_conntrack", "connection tracking refused the packet") \
 	DROP(OUT_DEVICE, "out_device", "sent to the esp device, which only receives")
 
 #define ESPM_COUNTER_ENUM(id, name, sentence) ESPM_##id,

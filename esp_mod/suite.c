@@ -16,7 +16,8 @@
 #define GMAC(bits)							\
 	COMBINED("aes" #bits "gmac", "rfc4543(gcm(aes))", (bits) / 8, 4, 16)
 
-#define SEPARATE(_name, _hash, _cipher, _enc, _salt, _auth, _iv_len, _icv, _block, _iv, _old) {	\
+#define SEPARATE(_name, _hash, _cipher, _enc, _salt, _auth, _iv_len, _icv, _block, _iv,	\
+		 _old) {								\
 	.name = _name, .alg = "authenc(hmac(" _hash ")," _cipher ")",				\
 	.alg_esn = "authencesn(hmac(" _hash ")," _cipher ")",					\
 	.enc_len = _enc, .salt_len = _salt, .auth_len = _auth, .iv_len = _iv_len,		\
@@ -106,19 +107,19 @@ const char *espm_suite_refusal(const char *name)
 	if (has(name, "md5"))
 		return "MD5 is broken: use an AEAD such as aes128gcm16";
 	if (has(name, "3des"))
-		return "3DES has a block of 64 bits and is not offered (RFC 8221): use aes128gcm16";
+		return "3DES is not offered (RFC 8221): use aes128gcm16";
 	if (has(name, "des"))
-		return "DES is broken (RFC 8221): use an AEAD such as aes128gcm16";
+		return "DES is broken (RFC 8221): use aes128gcm16";
 	if (has(name, "blowfish") || has(name, "cast") || has(name, "idea"))
-		return "ciphers with a block of 64 bits are not offered (RFC 8221): use aes128gcm16";
+		return "64-bit block ciphers are not offered (RFC 8221): use aes128gcm16";
 	if (strstarts(name, "ah"))
-		return "AH is not offered: null-sha256 protects integrity alone";
+		return "AH is not offered: null-sha256 gives integrity alone";
 	if (!strcmp(name, "null"))
 		return "null without integrity protects nothing: use null-sha256";
 	if (!strcmp(name, "null-null") || has(name, "-none"))
-		return "neither encryption nor integrity may be left out in this way: use null-sha256 for integrity alone";
+		return "integrity must not be left out: null-sha256 is integrity alone";
 	if (!has(name, "-") && strstarts(name, "aes") && !has(name, "gcm") && !has(name, "ccm") &&
 	    !has(name, "gmac"))
-		return "a cipher without integrity is not offered: add one, as in aes128-sha256, or use aes128gcm16";
+		return "a cipher without integrity is not offered: use aes128gcm16 or aes128-sha256";
 	return "unknown suite: 'espctl suites' lists those that exist";
 }
