@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The SA database: what is found, what is refused, and that all of it goes away. */
+#include <kunit/test.h>
+#include <linux/netlink.h>
+#include <linux/socket.h>
+#include <linux/string.h>
+#include "../esp_mod/crypto.h"
+#include "../esp_mod/sa.h"
+#include "../esp_mod/sad.h"
+#include "../esp_mod/trailer.h"
+#include "fixture.h"
+
+enum {
+	KEY_LEN		= 20,	/* aes128gcm16 */
+	CROWD		= 400,
+	ROUNDS		= 3000,
+	REQIDS		= 8,
+};
+
+/* An SA that is ready for the SAD, with a key that @key tells from others */
+static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
+{
+	u8 material[KEY_LEN] = { key >> 24, key >> 16, key >> 8, key };
+	struct crypto_aead *tfm;
+	struct espm_sa *sa;
+
+	sa = espm_sa_alloc(test->priv, dir, ESPM_WINDOW_DEFAULT);
+	KUNIT_ASSERT_NOT_NULL(test, sa);
+	sa->name.spi = cpu_to_be32(spi);
+	sa->name.family = AF_INET;
+	sa->name.dst.v4 = cpu_to_be32(0xc6336402);
+	sa->reqid = 1;
+	sa->suite = espm_suite_find("aes128gcm16");
+	KUNIT_ASSERT_EQ(test, espm_suite_key_len(sa->suite), KEY_LEN);
+	tfm = espm_crypto_alloc(sa->suite, false, material, NULL);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(tfm));
+	sa->tfm = tfm;
+	espm_crypto_fingerprint(sa->fingerprint, sa->suite, material);
+	KUNIT_EXPECT_EQ(test, sa->state, ESPM_SA_LARVAL);
+	return sa;
+}
+
+static int add(struct espm_sa *sa, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	mutex_lock(&sa->en->lock);
+	err = espm_sad_add(sa->en, sa, extack);
+	mutex_unlock(&sa->en->lock);
+	return err;
+}
+
+static void del(struct espm_sa *sa)
+{
+	struct espm_net *en = sa->en;
+
+	mutex_lock(&en->lock);
+	espm_sad_del(en, sa);
+	mutex_unlock(&en->lock);
+}
+
+static struct espm_sa *make_and_add(struct kunit *test, u8 dir, u32 spi, u32 key)
+{
+	struct espm_sa *sa = make_sa(test, dir, spi, key);
+
+	KUNIT_ASSERT_EQ(test, add(sa, NULL), 0);
+	KUNIT_EXPECT_EQ(test, sa->state, ESPM_SA_VALID);
+	return sa;
+}
+
+/* Only for comparison: nobody deletes while a test looks. */
+static struct espm_sa *find(struct espm_net *en, const struct espm_sa_name *name)
+{
+	struct espm_sa *sa;
+
+	rcu_read_lock();
+	sa = espm_sad_find_rcu(en, name);
+	rcu_read_unlock();
+	return sa;
+}
+
+static struct espm_sa *find_id(struct espm_net *en, u32 id)
+{
+	struct espm_sa *sa;
+
+	rcu_read_lock();
+	sa = espm_sad_find_id_rcu(en, id);
+	rcu_read_unlock();
+	return sa;
+}
+
+static struct espm_sa *out_of(struct espm_link *link)
+{
+	return rcu_access_pointer(link->out);
+}
+
+static void found_by_every_byte_of_its_name(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *sa = make_and_add(test, ESPM_DIR_IN, 256, 1);
+	struct espm_sa_name name = sa->name;
+	u32 i;
+
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &name), sa);
+	KUNIT_EXPECT_PTR_EQ(test, find_id(en, sa->id), sa);
+	KUNIT_EXPECT_NULL(test, find_id(en, sa->id + 1));
+	for (i = 0; i < sizeof(name); i++) {
+		((u8 *)&name)[i] ^= 1;
+		KUNIT_EXPECT_NULL_MSG(test, find(en, &name), "byte %u", i);
+		((u8 *)&name)[i] ^= 1;
+	}
+	del(sa);
+	KUNIT_EXPECT_NULL(test, find(en, &name));
+	KUNIT_EXPECT_TRUE(test, fixture_sas_fall_to(en, 0));
+}
+
+static void duplicate_name_is_refused(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *first = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	struct espm_sa *second = make_sa(test, ESPM_DIR_OUT, 300, 2);
+	struct netlink_ext_ack extack = {};
+
+	second->reqid = 2;
+	KUNIT_EXPECT_EQ(test, add(second, &extack), -EEXIST);
+	KUNIT_ASSERT_NOT_NULL(test, extack._msg);
+	KUNIT_EXPECT_STREQ(test, extack._msg, "an SA with this SPI, destination and direction exists");
+
+	/* Nothing has changed: its key and its reqid are free. */
+	KUNIT_EXPECT_EQ(test, second->state, ESPM_SA_LARVAL);
+	KUNIT_EXPECT_NULL(test, second->link);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &first->name), first);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_name.nelems), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.nelems), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.links.nelems), 1);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(first->link), first);
+
+	/* Under another name the same SA is welcome. */
+	second->name.spi = cpu_to_be32(301);
+	KUNIT_EXPECT_EQ(test, add(second, NULL), 0);
+	/* The other direction, and the other family, are other names. */
+	make_and_add(test, ESPM_DIR_IN, 300, 3);
+	second = make_sa(test, ESPM_DIR_OUT, 300, 4);
+	second->name.family = AF_INET6;
+	KUNIT_EXPECT_EQ(test, add(second, NULL), 0);
+}
+
+static void same_key_outbound_is_refused(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *first = make_and_add(test, ESPM_DIR_OUT, 300, 77);
+	struct espm_sa *second = make_sa(test, ESPM_DIR_OUT, 301, 77);
+	struct netlink_ext_ack extack = {};
+
+	KUNIT_EXPECT_EQ(test, add(second, &extack), -EKEYREJECTED);
+	KUNIT_ASSERT_NOT_NULL(test, extack._msg);
+	KUNIT_EXPECT_STREQ(test, extack._msg,
+			   "another outbound SA has this key: each SA needs a key of its own");
+	KUNIT_EXPECT_EQ(test, second->state, ESPM_SA_LARVAL);
+	KUNIT_EXPECT_NULL(test, find(en, &second->name));
+	KUNIT_EXPECT_EQ(test, first->link->users, 1);
+
+	/* Inbound, the same key is the other end's affair. */
+	make_and_add(test, ESPM_DIR_IN, 302, 77);
+	make_and_add(test, ESPM_DIR_IN, 303, 77);
+	/* With the first one gone the key is free again. */
+	del(first);
+	KUNIT_EXPECT_EQ(test, add(second, NULL), 0);
+}
+
+static void output_takes_the_newest(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *a, *b, *c, *d;
+	struct espm_link *link;
+
+	mutex_lock(&en->lock);
+	link = espm_sad_link_get(en, 1);
+	mutex_unlock(&en->lock);
+	KUNIT_ASSERT_NOT_NULL(test, link);
+	KUNIT_EXPECT_NULL(test, out_of(link));
+
+	make_and_add(test, ESPM_DIR_IN, 300, 1);
+	KUNIT_EXPECT_NULL(test, out_of(link));
+	a = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), a);
+	b = make_and_add(test, ESPM_DIR_OUT, 301, 2);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), b);
+	c = make_and_add(test, ESPM_DIR_OUT, 302, 3);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), c);
+	d = make_sa(test, ESPM_DIR_OUT, 303, 4);
+	d->reqid = 2;
+	KUNIT_ASSERT_EQ(test, add(d, NULL), 0);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), c);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(d->link), d);
+	KUNIT_EXPECT_EQ(test, link->users, 5);
+
+	/* Deletion falls back, and one that has ended is no choice. */
+	del(a);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), c);
+	a = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), a);
+	KUNIT_EXPECT_TRUE(test, espm_sa_end(c));
+	KUNIT_EXPECT_FALSE(test, espm_sa_end(c));
+	del(a);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), b);
+	del(b);
+	KUNIT_EXPECT_NULL(test, out_of(link));
+	del(c);
+	KUNIT_EXPECT_NULL(test, out_of(link));
+
+	mutex_lock(&en->lock);
+	espm_sad_link_put(en, link);
+	mutex_unlock(&en->lock);
+}
+
+static bool tryget(struct espm_sa *sa)
+{
+	bool got;
+
+	rcu_read_lock();
+	got = espm_sa_tryget(sa);
+	rcu_read_unlock();
+	return got;
+}
+
+static void a_user_keeps_a_killed_sa(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *sa = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+
+	KUNIT_ASSERT_TRUE(test, tryget(sa));
+	KUNIT_EXPECT_TRUE(test, espm_sa_usable(sa));
+	del(sa);
+	/* Unusable at once, though not gone while someone holds it */
+	KUNIT_EXPECT_FALSE(test, espm_sa_usable(sa));
+	KUNIT_EXPECT_EQ(test, sa->state, ESPM_SA_DEAD);
+	KUNIT_EXPECT_FALSE(test, tryget(sa));
+	KUNIT_EXPECT_FALSE(test, espm_sa_end(sa));
+	rcu_barrier();
+	msleep(20);
+	KUNIT_EXPECT_TRUE(test, fixture_sas_fall_to(en, 1));
+	espm_sa_put(sa);
+	KUNIT_EXPECT_TRUE(test, fixture_sas_fall_to(en, 0));
+}
+
+static void larval_sa_is_freed_at_once(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	static const u32 widths[] = { 0, 1, 1024, ESPM_WINDOW_MAX };
+	struct espm_sa *sa;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(widths); i++) {
+		sa = espm_sa_alloc(en, ESPM_DIR_IN, widths[i]);
+		KUNIT_ASSERT_NOT_NULL(test, sa);
+		KUNIT_EXPECT_EQ(test, sa->replay->window, widths[i]);
+		espm_sa_free(sa);
+	}
+	sa = make_sa(test, ESPM_DIR_OUT, 300, 1);
+	KUNIT_EXPECT_NULL(test, sa->replay);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sas), FIXTURE_SAS + 1);
+	espm_sa_free(sa);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sas), FIXTURE_SAS);
+}
+
+/* Add and delete at random, beside an array of what should be there. */
+static void crowd_comes_and_goes(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa **crowd = kunit_kcalloc(test, CROWD, sizeof(*crowd), GFP_KERNEL);
+	u32 round, at, r, newest[REQIDS], age[CROWD] = {}, n = 0;
+	struct rnd_state rnd;
+	struct espm_sa *sa;
+	unsigned long id;
+
+	KUNIT_ASSERT_NOT_NULL(test, crowd);
+	fixture_seed(&rnd);
+	for (round = 1; round <= ROUNDS; round++) {
+		at = fixture_pick(&rnd, CROWD);
+		if (crowd[at]) {
+			del(crowd[at]);
+			crowd[at] = NULL;
+			n--;
+		} else {
+			sa = espm_sa_alloc(en, at % 4 ? ESPM_DIR_OUT : ESPM_DIR_IN, 64);
+			KUNIT_ASSERT_NOT_NULL(test, sa);
+			sa->name.spi = cpu_to_be32(256 + at);
+			sa->name.family = AF_INET6;
+			sa->reqid = 1 + at % REQIDS;
+			memcpy(sa->fingerprint, &at, sizeof(at));
+			KUNIT_ASSERT_EQ(test, add(sa, NULL), 0);
+			crowd[at] = sa;
+			age[at] = round;
+			n++;
+		}
+		if (round % 50)
+			continue;
+
+		/* Each reqid sends with the youngest that is left of it. */
+		memset(newest, 0xff, sizeof(newest));
+		for (at = 0; at < CROWD; at++) {
+			if (!crowd[at])
+				continue;
+			KUNIT_ASSERT_PTR_EQ(test, find(en, &crowd[at]->name), crowd[at]);
+			KUNIT_ASSERT_PTR_EQ(test, find_id(en, crowd[at]->id), crowd[at]);
+			r = at % REQIDS;
+			if (at % 4 && (newest[r] == U32_MAX || age[newest[r]] < age[at]))
+				newest[r] = at;
+		}
+		for (at = 0; at < CROWD; at++)
+			if (crowd[at] && at % 4)
+				KUNIT_ASSERT_PTR_EQ(test, out_of(crowd[at]->link),
+						    crowd[newest[at % REQIDS]]);
+		KUNIT_ASSERT_EQ(test, atomic_read(&en->sad.by_name.nelems), n);
+	}
+
+	id = 0;
+	for (r = 0; ; r++, id++) {
+		rcu_read_lock();
+		sa = espm_sad_next_rcu(en, &id);
+		rcu_read_unlock();
+		if (!sa)
+			break;
+		KUNIT_ASSERT_EQ(test, (unsigned long)sa->id, id);
+	}
+	KUNIT_EXPECT_EQ(test, r, n);
+	KUNIT_EXPECT_GT(test, n, CROWD / 4);
+}
+
+/* RFC 4303 section 3.3.3: a sequence number must not cycle. */
+static void sequence_ends(struct kunit *test)
+{
+	struct espm_sa *sa = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	u32 i;
+
+	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 1ULL);
+	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 2ULL);
+	atomic64_set(&sa->seq, U32_MAX - 1);
+	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), (u64)U32_MAX);
+	KUNIT_EXPECT_TRUE(test, espm_sa_usable(sa));
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 0ULL);
+	KUNIT_EXPECT_FALSE(test, espm_sa_usable(sa));
+
+	sa = make_and_add(test, ESPM_DIR_OUT, 301, 2);
+	sa->esn = true;
+	atomic64_set(&sa->seq, U32_MAX);
+	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 1ULL << 32);
+	/* The last number but one of 64 bits; the last one is never given out. */
+	atomic64_set(&sa->seq, -3);
+	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), U64_MAX - 1);
+	KUNIT_EXPECT_TRUE(test, espm_sa_usable(sa));
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 0ULL);
+	KUNIT_EXPECT_FALSE(test, espm_sa_usable(sa));
+}
+
+static void load_is_summed(struct kunit *test)
+{
+	struct espm_sa *sa = make_and_add(test, ESPM_DIR_IN, 300, 1);
+	u64 packets, bytes;
+
+	local_bh_disable();
+	espm_sa_account(sa, 1400);
+	espm_sa_account(sa, 0);
+	espm_sa_account(sa, 65535);
+	local_bh_enable();
+	espm_sa_load_sum(sa, &packets, &bytes);
+	KUNIT_EXPECT_EQ(test, packets, 3ULL);
+	KUNIT_EXPECT_EQ(test, bytes, 66935ULL);
+}
+
+/* Bytes on the wire for an inner packet whose IP header has @hdr bytes */
+static u32 sealed_len(const struct espm_sa *sa, u32 inner, u32 hdr)
+{
+	u32 len = 8 + sa->suite->iv_len + sa->suite->icv_len;
+	u32 payload = sa->mode == ESPM_MODE_TUNNEL ? inner : inner - hdr;
+
+	if (sa->mode == ESPM_MODE_TUNNEL)
+		len += sa->name.family == AF_INET ? 20 : 40;
+	else
+		len += hdr;
+	if (sa->encap_sport)
+		len += 8;
+	return len + payload + espm_trailer_len(payload, sa->suite->block);
+}
+
+static void check_mtu(struct kunit *test, const struct espm_sa *sa, u32 mtu)
+{
+	u32 hdr = sa->name.family == AF_INET ? 20 : 40;
+	u32 inner = espm_sa_inner_mtu(sa, mtu);
+	u32 options, most = sa->mode == ESPM_MODE_TUNNEL ? 0 : hdr;
+
+	if (!inner) {
+		KUNIT_ASSERT_GT(test, sealed_len(sa, most + 1, hdr), mtu);
+		return;
+	}
+	/* Options, or extension headers, must not make it too long. */
+	for (options = 0; options <= 40; options += hdr == 20 ? 4 : 8)
+		if (inner >= hdr + options || sa->mode == ESPM_MODE_TUNNEL)
+			KUNIT_ASSERT_LE_MSG(test, sealed_len(sa, inner, hdr + options), mtu,
+					    "%s, mode %u, inner %u, header %u + %u",
+					    sa->suite->name, sa->mode, inner, hdr, options);
+	if (sa->mode == ESPM_MODE_TUNNEL || sa->suite->block == 4)
+		KUNIT_ASSERT_GT_MSG(test, sealed_len(sa, inner + 1, hdr), mtu,
+				    "%s, mode %u, inner %u", sa->suite->name, sa->mode, inner);
+}
+
+static void inner_mtu_fits(struct kunit *test)
+{
+	struct espm_sa *sa = make_sa(test, ESPM_DIR_OUT, 300, 1);
+	const struct espm_suite *suite;
+	u32 i, shape, mtu;
+
+	for (i = 0; (suite = espm_suite_at(i)); i++) {
+		for (shape = 0; shape < 8; shape++) {
+			sa->suite = suite;
+			sa->mode = shape & 1 ? ESPM_MODE_TUNNEL : ESPM_MODE_TRANSPORT;
+			sa->name.family = shape & 2 ? AF_INET : AF_INET6;
+			sa->encap_sport = cpu_to_be16(shape & 4 ? 4500 : 0);
+			for (mtu = 0; mtu < 180; mtu++)
+				check_mtu(test, sa, mtu);
+			for (mtu = 1480; mtu <= 1500; mtu++)
+				check_mtu(test, sa, mtu);
+		}
+	}
+	espm_sa_free(sa);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(found_by_every_byte_of_its_name),
+	KUNIT_CASE(duplicate_name_is_refused),
+	KUNIT_CASE(same_key_outbound_is_refused),
+	KUNIT_CASE(output_takes_the_newest),
+	KUNIT_CASE(a_user_keeps_a_killed_sa),
+	KUNIT_CASE(larval_sa_is_freed_at_once),
+	KUNIT_CASE(crowd_comes_and_goes),
+	KUNIT_CASE(sequence_ends),
+	KUNIT_CASE(load_is_summed),
+	KUNIT_CASE(inner_mtu_fits),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "esp_mod_sad",
+	.suite_init = fixture_suite_init,
+	.suite_exit = fixture_suite_exit,
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = cases,
+};
+
+kunit_test_suites(&suite);
