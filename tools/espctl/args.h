@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The grammar's words. A command is a list of words; each names a value of
+ * one kind, in any order. One table describes them all, so that what is
+ * typed, what is suggested and what --help says can't differ.
+ */
+#ifndef _ESPCTL_ARGS_H
+#define _ESPCTL_ARGS_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+#include "addr.h"
+
+enum word {
+	W_ID,
+	W_SPI,
+	W_DIR,
+	W_MODE,
+	W_SRC,
+	W_DST,
+	W_SUITE,
+	W_KEY_FILE,
+	W_REQID,
+	W_ESN,
+	W_WINDOW,
+	W_ENCAP,
+	W_SEL,
+	W_ACTION,
+	W_PRIORITY,
+	W_FAMILY,
+	W_ALL,
+	/* of a selector; in an SA's words they stand behind "sel" */
+	W_SEL_SRC,
+	W_SEL_DST,
+	W_PROTO,
+	W_SPORT,
+	W_DPORT,
+	W_ICMP,
+	W_COUNT,
+};
+
+#define WORD(id)	(1U << W_##id)
+#define WORDS_SELECTOR	(WORD(SEL_SRC) | WORD(SEL_DST) | WORD(PROTO) | WORD(SPORT) | \
+			 WORD(DPORT) | WORD(ICMP))
+
+/* What the user said: the word and its value, for sentences about it. */
+struct said {
+	const char *name;
+	const char *value;
+	const char *hint;	/* added to a refusal that is about this */
+};
+
+/* An inclusive range of ports, or of ICMP type * 256 + code. */
+struct ports {
+	__u16 first;
+	__u16 last;
+};
+
+struct value {
+	bool given;
+	struct said said;
+	struct said second;	/* of a word with two values */
+	union {
+		__u32 number;
+		struct addr addr;
+		struct range range;
+		struct ports ports;
+		__u16 pair[2];
+	};
+};
+
+struct command;
+
+struct args {
+	const struct command *command;
+	bool json;
+	struct value value[W_COUNT];
+};
+
+extern const char *const direction_names[2];
+extern const char *const mode_names[2];
+extern const char *const action_names[3];
+
+int args_parse(struct args *args, char **words, int count);
+const char *word_name(enum word id);
+const char *word_value(enum word id);
+const char *word_help(enum word id);
+
+const char *proto_name(unsigned int number, char *text, size_t size);
+bool proto_is_icmp(unsigned int number);
+
+#endif /* _ESPCTL_ARGS_H */

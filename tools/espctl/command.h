@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The table of commands. One entry says what a command is called, which
+ * words it takes and what it does; main, the parser and --help read it.
+ */
+#ifndef _ESPCTL_COMMAND_H
+#define _ESPCTL_COMMAND_H
+
+#include "args.h"
+
+/**
+ * struct command - one command
+ * @name: what is typed, of one or two words
+ * @usage: the words behind the name, as --help shows them
+ * @about: what it does, in one sentence
+ * @takes: words it knows
+ * @needs: words it can't do without
+ * @bare: the word whose value stands alone behind the name, or W_COUNT
+ * @run: does it, and returns the exit status
+ */
+struct command {
+	const char *name;
+	const char *usage;
+	const char *about;
+	unsigned int takes;
+	unsigned int needs;
+	enum word bare;
+	int (*run)(struct args *args);
+};
+
+extern const struct command commands[];
+extern const unsigned int commands_count;
+
+bool command_has_noun(const struct command *command, const char *noun);
+const char *command_verb(const struct command *command);
+int command_run(char **words, int count, bool json);
+
+int policy_add(struct args *args);
+int policy_del(struct args *args);
+int policy_show(struct args *args);
+int policy_flush(struct args *args);
+int sa_add(struct args *args);
+int sa_del(struct args *args);
+int sa_show(struct args *args);
+int sa_flush(struct args *args);
+int stats_show(struct args *args);
+int suite_show(struct args *args);
+int suite_genkey(struct args *args);
+
+#endif /* _ESPCTL_COMMAND_H */

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+/* espctl sa: security associations. */
+#include <stdio.h>
+#include <string.h>
+#include <netinet/in.h>
+#include <linux/genetlink.h>
+#include <json-c/json.h>
+#include <esp_mod.h>
+#include "command.h"
+#include "counter.h"
+#include "key.h"
+#include "nl.h"
+#include "out.h"
+#include "say.h"
+#include "selector.h"
+#include "suite.h"
+
+static const char *const state_names[] = { "larval", "valid", "dying", "dead" };
+
+static void put_encap(struct nl_request *req, const struct value *value)
+{
+	if (!value->given)
+		return;
+	nl_put_u16(req, ESPM_A_SA_ENCAP_SPORT, value->pair[0], &value->said);
+	nl_put_u16(req, ESPM_A_SA_ENCAP_DPORT, value->pair[1], &value->second);
+}
+
+/* What to add to the kernel's refusal of the suite or of the key's length. */
+static void add_hints(struct args *args, size_t key_len, char *text, size_t size)
+{
+	struct said *name = &args->value[W_SUITE].said;
+	const struct suite *suite = suite_find(name->value);
+	char parts[64];
+
+	if (!suite && suite_nearest(name->value)) {
+		snprintf(text, size, "did you mean %s?", suite_nearest(name->value));
+		name->hint = text;
+	} else if (suite && key_len != suite_key_len(suite)) {
+		suite_key_text(suite, parts, sizeof(parts));
+		snprintf(text, size, "%s takes %zu bytes: %s; this key has %zu", suite->name,
+			 suite_key_len(suite), parts, key_len);
+		args->value[W_KEY_FILE].said.hint = text;
+	}
+}
+
+static void put_sa(struct nl_request *req, const struct args *args, const struct key *key,
+		   __u8 icmp_proto)
+{
+	const struct value *value = args->value, *suite = &value[W_SUITE];
+
+	nl_put_number(req, ESPM_A_SA_SPI, &value[W_SPI]);
+	nl_put_small(req, ESPM_A_SA_DIRECTION, &value[W_DIR]);
+	nl_put_small(req, ESPM_A_SA_MODE, &value[W_MODE]);
+	nl_put_addr(req, ESPM_A_SA_SRC, &value[W_SRC]);
+	nl_put_addr(req, ESPM_A_SA_DST, &value[W_DST]);
+	nl_put(req, ESPM_A_SA_SUITE, suite->said.value, strlen(suite->said.value) + 1,
+	       &suite->said);
+	nl_put(req, ESPM_A_SA_KEY, key->bytes, key->len, &value[W_KEY_FILE].said);
+	nl_put_number(req, ESPM_A_SA_REQID, &value[W_REQID]);
+	nl_put_small(req, ESPM_A_SA_ESN, &value[W_ESN]);
+	nl_put_number(req, ESPM_A_SA_REPLAY_WINDOW, &value[W_WINDOW]);
+	put_encap(req, &value[W_ENCAP]);
+	selector_put(req, ESPM_A_SA_SELECTOR, args, icmp_proto);
+}
+
+int sa_add(struct args *args)
+{
+	struct nl_reply reply = { };
+	struct nl_request req;
+	__u8 icmp_proto;
+	char hint[160];
+	struct key key;
+	int err;
+
+	err = selector_check(args, &icmp_proto);
+	if (err)
+		return err;
+	if (strlen(args->value[W_SUITE].said.value) > ESP_MOD_SUITE_NAME_MAX)
+		return misuse("suite: no suite has a name as long as this: see 'espctl suites'");
+
+	key_guard(&key, sizeof(key));
+	key_guard(&req, sizeof(req));
+	nl_begin(&req, ESPM_CMD_SA_ADD, "sa add");
+	err = key_read(&key, args->value[W_KEY_FILE].said.value);
+	if (!err) {
+		add_hints(args, key.len, hint, sizeof(hint));
+		put_sa(&req, args, &key, icmp_proto);
+		err = nl_do(&req, &reply);
+	}
+	key_wipe(&key, sizeof(key));
+	key_wipe(&req, sizeof(req));
+	if (!err)
+		err = show_id(args, &reply, ESPM_A_SA_ID);
+	nl_free(&reply);
+	return err;
+}
+
+/* Whether the words name one SA, and in one way. */
+static int check_name(const struct args *args, bool *named)
+{
+	const struct value *value = args->value;
+	unsigned int parts = value[W_SPI].given + value[W_DST].given + value[W_DIR].given;
+
+	*named = value[W_ID].given || parts;
+	if (!*named)
+		return 0;
+	if (value[W_ID].given ? parts != 0 : parts != 3)
+		return misuse("%s: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'",
+			      args->command->name);
+	return 0;
+}
+
+static void put_name(struct nl_request *req, const struct args *args)
+{
+	nl_put_number(req, ESPM_A_SA_ID, &args->value[W_ID]);
+	nl_put_number(req, ESPM_A_SA_SPI, &args->value[W_SPI]);
+	nl_put_small(req, ESPM_A_SA_DIRECTION, &args->value[W_DIR]);
+	nl_put_addr(req, ESPM_A_SA_DST, &args->value[W_DST]);
+}
+
+int sa_del(struct args *args)
+{
+	struct nl_request req;
+	bool named;
+	int err;
+
+	err = check_name(args, &named);
+	if (err)
+		return err;
+	if (!named)
+		return misuse("sa del: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'");
+	nl_begin(&req, ESPM_CMD_SA_DEL, "sa del");
+	put_name(&req, args);
+	return nl_do(&req, NULL);
+}
+
+int sa_flush(struct args *args)
+{
+	struct nl_request req;
+
+	nl_begin(&req, ESPM_CMD_SA_FLUSH, args->command->name);
+	return nl_do(&req, NULL);
+}
+
+static void hex_text(const struct nlattr *attr, char *text, size_t size)
+{
+	const __u8 *bytes = attr ? mnl_attr_get_payload(attr) : NULL;
+	size_t len = attr ? mnl_attr_get_payload_len(attr) : 0, i;
+
+	text[0] = '\0';
+	for (i = 0; i < len && 2 * i + 2 < size; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static struct json_object *drops_json(const struct nlmsghdr *nlh)
+{
+	struct json_object *list = json_object_new_array();
+	const struct nlattr *attr;
+	struct counter counter;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
+		if (mnl_attr_get_type(attr) != ESPM_A_SA_DROPS)
+			continue;
+		counter_get(&counter, attr);
+		json_object_array_add(list, counter_json(&counter));
+	}
+	return list;
+}
+
+static struct json_object *sa_json(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
+	struct json_object *o = json_object_new_object();
+	struct selector sel;
+	char text[40];
+
+	nl_attrs(nlh, attr, ESPM_A_SA_MAX);
+	json_add_number(o, "id", attr[ESPM_A_SA_ID]);
+	snprintf(text, sizeof(text), "0x%08x", (__u32)nl_number(attr[ESPM_A_SA_SPI]));
+	json_add_string(o, "spi", text);
+	json_add_string(o, "direction", NAME_OF(direction_names, nl_number(attr[ESPM_A_SA_DIRECTION])));
+	json_add_string(o, "mode", NAME_OF(mode_names, nl_number(attr[ESPM_A_SA_MODE])));
+	json_add_addr(o, "src", attr[ESPM_A_SA_SRC]);
+	json_add_addr(o, "dst", attr[ESPM_A_SA_DST]);
+	json_add_string(o, "suite", nl_string(attr[ESPM_A_SA_SUITE]));
+	json_add_number(o, "reqid", attr[ESPM_A_SA_REQID]);
+	json_object_object_add(o, "esn",
+			       json_object_new_boolean(nl_number(attr[ESPM_A_SA_ESN])));
+	json_add_number(o, "replay_window", attr[ESPM_A_SA_REPLAY_WINDOW]);
+	json_add_number(o, "encap_sport", attr[ESPM_A_SA_ENCAP_SPORT]);
+	json_add_number(o, "encap_dport", attr[ESPM_A_SA_ENCAP_DPORT]);
+	selector_get(&sel, attr[ESPM_A_SA_SELECTOR]);
+	json_object_object_add(o, "selector", selector_json(&sel));
+	json_add_string(o, "state", NAME_OF(state_names, nl_number(attr[ESPM_A_SA_STATE])));
+	json_add_number(o, "seq", attr[ESPM_A_SA_SEQ]);
+	json_add_number(o, "packets", attr[ESPM_A_SA_PACKETS]);
+	json_add_number(o, "bytes", attr[ESPM_A_SA_BYTES]);
+	hex_text(attr[ESPM_A_SA_FINGERPRINT], text, sizeof(text));
+	json_add_string(o, "fingerprint", text);
+	json_add_string(o, "driver", nl_string(attr[ESPM_A_SA_DRIVER]));
+	json_add_number(o, "overhead", attr[ESPM_A_SA_OVERHEAD]);
+	json_object_object_add(o, "drops", drops_json(nlh));
+	return o;
+}
+
+static void note_drops(struct table *table, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr;
+	struct counter counter;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
+		if (mnl_attr_get_type(attr) != ESPM_A_SA_DROPS)
+			continue;
+		counter_get(&counter, attr);
+		table_note(table, "dropped %llu %s: %s", (unsigned long long)counter.value,
+			   counter.name, counter.description);
+	}
+}
+
+static void note_ends(struct table *table, const struct nlattr **attr)
+{
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], encap[32] = "";
+	struct addr addr;
+
+	nl_addr(&addr, attr[ESPM_A_SA_SRC]);
+	addr_text(&addr, src, sizeof(src));
+	nl_addr(&addr, attr[ESPM_A_SA_DST]);
+	addr_text(&addr, dst, sizeof(dst));
+	if (attr[ESPM_A_SA_ENCAP_SPORT])
+		snprintf(encap, sizeof(encap), " encap %u %u",
+			 (__u16)nl_number(attr[ESPM_A_SA_ENCAP_SPORT]),
+			 (__u16)nl_number(attr[ESPM_A_SA_ENCAP_DPORT]));
+	table_note(table, "src %s dst %s%s", src, dst, encap);
+}
+
+static void note_rest(struct table *table, const struct nlattr **attr)
+{
+	char fingerprint[40], window[32] = "";
+
+	if (attr[ESPM_A_SA_REPLAY_WINDOW])
+		snprintf(window, sizeof(window), " window %u",
+			 (__u32)nl_number(attr[ESPM_A_SA_REPLAY_WINDOW]));
+	hex_text(attr[ESPM_A_SA_FINGERPRINT], fingerprint, sizeof(fingerprint));
+	table_note(table, "esn %s%s, overhead %u, fingerprint %s",
+		   nl_number(attr[ESPM_A_SA_ESN]) ? "on" : "off", window,
+		   (__u32)nl_number(attr[ESPM_A_SA_OVERHEAD]), fingerprint);
+	if (*nl_string(attr[ESPM_A_SA_DRIVER]))
+		table_note(table, "driver %s", nl_string(attr[ESPM_A_SA_DRIVER]));
+}
+
+static void sa_row(struct table *table, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
+	char text[2 * RANGE_TEXT + 96];
+	struct selector sel;
+
+	nl_attrs(nlh, attr, ESPM_A_SA_MAX);
+	table_cell(table, "%u", (__u32)nl_number(attr[ESPM_A_SA_ID]));
+	table_cell(table, "0x%08x", (__u32)nl_number(attr[ESPM_A_SA_SPI]));
+	table_cell(table, "%s", NAME_OF(direction_names, nl_number(attr[ESPM_A_SA_DIRECTION])));
+	table_cell(table, "%s", NAME_OF(mode_names, nl_number(attr[ESPM_A_SA_MODE])));
+	table_cell(table, "%s", nl_string(attr[ESPM_A_SA_SUITE]));
+	table_cell(table, "%u", (__u32)nl_number(attr[ESPM_A_SA_REQID]));
+	table_cell(table, "%s", NAME_OF(state_names, nl_number(attr[ESPM_A_SA_STATE])));
+	table_cell(table, "%llu", (unsigned long long)nl_number(attr[ESPM_A_SA_SEQ]));
+	table_cell(table, "%llu", (unsigned long long)nl_number(attr[ESPM_A_SA_PACKETS]));
+	table_cell(table, "%llu", (unsigned long long)nl_number(attr[ESPM_A_SA_BYTES]));
+
+	note_ends(table, attr);
+	note_rest(table, attr);
+	selector_get(&sel, attr[ESPM_A_SA_SELECTOR]);
+	if (!selector_is_any(&sel)) {
+		selector_text(&sel, text, sizeof(text));
+		table_note(table, "sel %s", text);
+	}
+	note_drops(table, nlh);
+}
+
+static int print_json(const struct nl_reply *reply)
+{
+	const struct nlmsghdr *nlh;
+	struct json_list list;
+
+	json_list_begin(&list);
+	for (nlh = nl_next(reply, NULL); nlh; nlh = nl_next(reply, nlh))
+		json_list_add(&list, sa_json(nlh));
+	return json_list_end(&list);
+}
+
+/* The addresses stand below the row, not in it: IPv6 would make it too wide. */
+static int print_table(const struct nl_reply *reply)
+{
+	static const struct column columns[] = {
+		RIGHT("ID"), LEFT("SPI"), LEFT("DIR"), LEFT("MODE"), LEFT("SUITE"),
+		RIGHT("REQID"), LEFT("STATE"), RIGHT("SEQ"), RIGHT("PACKETS"),
+		RIGHT("BYTES"), COLUMNS_END
+	};
+	const struct nlmsghdr *nlh;
+	struct table table;
+
+	table_begin(&table, columns);
+	for (nlh = nl_next(reply, NULL); nlh; nlh = nl_next(reply, nlh))
+		sa_row(&table, nlh);
+	return table_end(&table);
+}
+
+int sa_show(struct args *args)
+{
+	struct nl_reply reply = { };
+	struct nl_request req;
+	int err, shown = 0;
+	bool named;
+
+	err = check_name(args, &named);
+	if (err)
+		return err;
+	nl_begin(&req, ESPM_CMD_SA_GET, "sa show");
+	put_name(&req, args);
+	err = named ? nl_do(&req, &reply) : nl_dump(&req, &reply);
+	/* An interrupted dump is shown, as far as it goes. */
+	if (!err || reply.len)
+		shown = args->json ? print_json(&reply) : print_table(&reply);
+	nl_free(&reply);
+	return err ?: shown;
+}

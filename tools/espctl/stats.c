@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/* espctl stats: what was counted, and what it means. */
+#include <linux/genetlink.h>
+#include <json-c/json.h>
+#include <esp_mod.h>
+#include "command.h"
+#include "counter.h"
+#include "nl.h"
+#include "out.h"
+#include "say.h"
+
+void counter_get(struct counter *counter, const struct nlattr *nest)
+{
+	const struct nlattr *attr[ESPM_A_COUNTER_MAX + 1];
+
+	nl_nested(nest, attr, ESPM_A_COUNTER_MAX);
+	counter->name = nl_string(attr[ESPM_A_COUNTER_NAME]);
+	counter->description = nl_string(attr[ESPM_A_COUNTER_DESCRIPTION]);
+	counter->value = nl_number(attr[ESPM_A_COUNTER_VALUE]);
+	counter->drop = attr[ESPM_A_COUNTER_DROP];
+}
+
+struct json_object *counter_json(const struct counter *counter)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "name", json_object_new_string(counter->name));
+	json_object_object_add(o, "value", json_object_new_uint64(counter->value));
+	json_object_object_add(o, "drop", json_object_new_boolean(counter->drop));
+	json_object_object_add(o, "description", json_object_new_string(counter->description));
+	return o;
+}
+
+/*
+ * The next counter to show behind attr, which is NULL for the first;
+ * NULL behind the last.
+ */
+static const struct nlattr *next_counter(const struct nlmsghdr *nlh, const struct nlattr *attr,
+					 bool all, struct counter *counter)
+{
+	attr = attr ? mnl_attr_next(attr) :
+		      mnl_nlmsg_get_payload_offset(nlh, sizeof(struct genlmsghdr));
+	for (; mnl_attr_ok(attr, (char *)mnl_nlmsg_get_payload_tail(nlh) - (char *)attr);
+	     attr = mnl_attr_next(attr)) {
+		if (mnl_attr_get_type(attr) != ESPM_A_STATS_COUNTERS)
+			continue;
+		counter_get(counter, attr);
+		if (all || counter->value)
+			return attr;
+	}
+	return NULL;
+}
+
+static int print_json(const struct nlmsghdr *nlh, bool all)
+{
+	const struct nlattr *attr = NULL;
+	struct counter counter;
+	struct json_list list;
+
+	json_list_begin(&list);
+	while ((attr = next_counter(nlh, attr, all, &counter)))
+		json_list_add(&list, counter_json(&counter));
+	return json_list_end(&list);
+}
+
+static int print_table(const struct nlmsghdr *nlh, bool all)
+{
+	static const struct column columns[] = {
+		LEFT("COUNTER"), RIGHT("PACKETS"), LEFT("DESCRIPTION"), COLUMNS_END
+	};
+	const struct nlattr *attr = NULL;
+	struct counter counter;
+	struct table table;
+
+	table_begin(&table, columns);
+	while ((attr = next_counter(nlh, attr, all, &counter))) {
+		table_cell(&table, "%s", counter.name);
+		table_cell(&table, "%llu", (unsigned long long)counter.value);
+		table_cell(&table, "%s", counter.description);
+	}
+	return table_end(&table);
+}
+
+int stats_show(struct args *args)
+{
+	bool all = args->value[W_ALL].given;
+	struct nl_reply reply = { };
+	const struct nlmsghdr *nlh;
+	struct nl_request req;
+	int err;
+
+	nl_begin(&req, ESPM_CMD_STATS_GET, "stats");
+	err = nl_do(&req, &reply);
+	nlh = nl_next(&reply, NULL);
+	if (!err && !nlh)
+		err = refuse("stats: the kernel's answer is empty");
+	if (!err)
+		err = args->json ? print_json(nlh, all) : print_table(nlh, all);
+	nl_free(&reply);
+	return err;
+}
