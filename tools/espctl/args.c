@@ -48,7 +48,8 @@ static const struct word_desc words_known[W_COUNT] = {
 		    .kind = KIND_U32 },
 	[W_DIR] = { "dir", "in|out", "whether packets arrive or leave", NAMES(direction_names) },
 	[W_MODE] = { "mode", "tunnel|transport",
-		     "whether the whole packet goes inside ESP, or its payload", NAMES(mode_names) },
+		     "whether the whole packet goes inside ESP, or its payload",
+		     NAMES(mode_names) },
 	[W_SRC] = { "src", "ADDR", "source of the ESP packets", .kind = KIND_ADDR },
 	[W_DST] = { "dst", "ADDR", "destination of the ESP packets", .kind = KIND_ADDR },
 	[W_SUITE] = { "suite", "SUITE", "algorithms, see 'espctl suites'", .kind = KIND_TEXT },
@@ -417,7 +418,7 @@ int args_parse(struct args *args, char **words, int count)
 		value = &args->value[id];
 		if (is_selector_word(id) && (command->takes & WORD(SEL)) &&
 		    !args->value[W_SEL].given)
-			return misuse("%s: '%s' describes the traffic inside: write 'sel' before it",
+			return misuse("%s: '%s' describes the traffic inside: write 'sel' first",
 				      command->name, desc->name);
 		if (value->given)
 			return misuse("%s: '%s' is given twice", command->name, desc->name);

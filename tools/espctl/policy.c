@@ -138,8 +138,8 @@ static int print_table(const struct nl_reply *reply)
 {
 	static const struct column columns[] = {
 		RIGHT("ID"), LEFT("DIR"), RIGHT("PRIORITY"), LEFT("ACTION"), RIGHT("REQID"),
-		LEFT("FAMILY"), LEFT("SRC"), LEFT("DST"), LEFT("PROTO"), LEFT("SPORT"), LEFT("DPORT"),
-		RIGHT("PACKETS"), COLUMNS_END
+		LEFT("FAMILY"), LEFT("SRC"), LEFT("DST"), LEFT("PROTO"), LEFT("SPORT"),
+		LEFT("DPORT"), RIGHT("PACKETS"), COLUMNS_END
 	};
 	const struct nlmsghdr *nlh;
 	struct table table;

@@ -178,7 +178,8 @@ static struct json_object *sa_json(const struct nlmsghdr *nlh)
 	json_add_number(o, "id", attr[ESPM_A_SA_ID]);
 	snprintf(text, sizeof(text), "0x%08x", (__u32)nl_number(attr[ESPM_A_SA_SPI]));
 	json_add_string(o, "spi", text);
-	json_add_string(o, "direction", NAME_OF(direction_names, nl_number(attr[ESPM_A_SA_DIRECTION])));
+	json_add_string(o, "direction",
+			NAME_OF(direction_names, nl_number(attr[ESPM_A_SA_DIRECTION])));
 	json_add_string(o, "mode", NAME_OF(mode_names, nl_number(attr[ESPM_A_SA_MODE])));
 	json_add_addr(o, "src", attr[ESPM_A_SA_SRC]);
 	json_add_addr(o, "dst", attr[ESPM_A_SA_DST]);

@@ -1,0 +1,178 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What espctl refuses, and prints, without asking the kernel. Needs no module
+# and no root. One line for each test, 'done N' last.
+#
+#	test.sh [ESPCTL]
+
+cd "$(dirname "$0")" || exit 1
+ESPCTL=${1:-./espctl}
+DIR=$(mktemp -d) || exit 1
+trap 'rm -rf "$DIR"' EXIT
+export LC_ALL=C
+umask 077
+count=0 failed=0
+
+ok()
+{
+	count=$((count + 1))
+	echo "ok $1: $2"
+}
+
+not_ok()
+{
+	count=$((count + 1)) failed=$((failed + 1))
+	echo "not ok $1: $2"
+}
+
+# refused NAME STATUS SENTENCE WORD...: nothing on stdout, one line on stderr
+refused()
+{
+	local name=$1 status=$2 sentence="espctl: $3" got
+	shift 3
+	"$ESPCTL" "$@" > "$DIR/out" 2> "$DIR/err" < "${INPUT:-/dev/null}"
+	got=$?
+	if [ $got = "$status" ] && [ ! -s "$DIR/out" ] && [ "$(cat "$DIR/err")" = "$sentence" ]; then
+		ok "$name" "$3"
+	else
+		not_ok "$name" "status $got and '$(cat "$DIR/err")' for '$*', not $status and '$sentence'"
+	fi
+}
+
+# prints NAME SENTENCE PATTERN WORD...: status 0, and a line like PATTERN
+prints()
+{
+	local name=$1 sentence=$2 pattern=$3 got
+	shift 3
+	"$ESPCTL" "$@" > "$DIR/out" 2> "$DIR/err" < /dev/null
+	got=$?
+	if [ $got = 0 ] && [ ! -s "$DIR/err" ] && grep -Eq -- "$pattern" "$DIR/out"; then
+		ok "$name" "$sentence"
+	else
+		not_ok "$name" "status $got for '$*': $(head -c 200 "$DIR/err" "$DIR/out")"
+	fi
+}
+
+ends=(dir out mode tunnel src 192.0.2.1 dst 192.0.2.2)
+sa=(sa add spi 0x1001 "${ends[@]}" suite aes128gcm16 reqid 1)
+policy=(policy add dir out action bypass)
+no_argv="keys are not taken from the command line, where every user can see them; use key-file FILE, fd:N or - for standard input"
+hex=00112233445566778899aabbccddeeff00112233
+
+refused no-command 2 "a command is missing: see 'espctl --help'"
+refused unknown-option 2 "unknown option '-x': see 'espctl --help'" -x
+refused noun-typo 2 "unknown command 'plicy': did you mean 'policy'?" plicy show
+refused noun-unknown 2 "unknown command 'frobnicate': see 'espctl --help'" frobnicate
+refused verb-missing 2 "sa: say what to do: add, del, show, flush" sa
+refused verb-typo 2 "sa: unknown word 'shwo': did you mean 'show'?" sa shwo
+refused word-typo 2 "sa add: unknown word 'sutie': did you mean 'suite'?" sa add sutie x
+refused word-unknown 2 "sa add: unknown word 'colour': see 'espctl sa add --help'" sa add colour red
+refused word-twice 2 "policy add: 'dir' is given twice" policy add dir in dir out
+refused word-missing 2 "policy add: missing: action protect|bypass|discard" policy add dir in
+refused words-missing 2 "policy add: missing: dir in|out, action protect|bypass|discard" policy add
+refused value-missing 2 "sa add: 'spi' is without its value: SPI" sa add spi
+refused two-values 2 "sa add: 'encap' is without its value: SPORT DPORT" sa add encap 4500
+refused nothing-follows 2 "sa flush: nothing may follow, but 'now' does" sa flush now
+refused del-what 2 "sa del: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'" sa del
+refused del-half 2 "sa del: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'" sa del spi 4096
+refused del-both 2 "sa del: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'" sa del id 1 spi 4096
+refused show-half 2 "sa show: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'" sa show dir in
+refused policy-del-what 2 "policy del: missing: id N" policy del
+
+refused spi-text 2 "spi x: not a number from 0 to 4294967295" sa add spi x
+refused spi-tail 2 "spi 0x1001z: not a number from 0 to 4294967295" sa add spi 0x1001z
+refused spi-negative 2 "spi -1: not a number from 0 to 4294967295" sa add spi -1
+refused reqid-large 2 "reqid 4294967296: not a number from 0 to 4294967295" sa add reqid 4294967296
+refused dir-typo 2 "dir uot: did you mean 'out'?" sa add dir uot
+refused mode-unknown 2 "mode beet: must be tunnel|transport" sa add mode beet
+refused esn-unknown 2 "esn maybe: must be on|off" sa add esn maybe
+refused addr 2 "src 10.0.0.300: not an IPv4 or IPv6 address" sa add src 10.0.0.300
+refused addr6 2 "dst 2001:db8:::1: not an IPv4 or IPv6 address" sa add dst 2001:db8:::1
+refused addr-prefix 2 "src 10.0.0.0/8: an end point is one address, not a prefix or a range" sa add src 10.0.0.0/8
+refused encap-port 2 "encap 65536: a port is a number from 0 to 65535" sa add encap 4500 65536
+refused sel-first 2 "sa add: 'sport' describes the traffic inside: write 'sel' first" sa add sport 80
+refused sel-twice 2 "sa add: 'src' is given twice" sa add sel src 10.0.0.1 src 10.0.0.2
+
+refused host-bits 2 "src 10.0.0.1/24: bits are set behind the prefix: did you mean 10.0.0.0/24?" "${policy[@]}" src 10.0.0.1/24
+refused host-bits6 2 "dst 2001:db8::1/64: bits are set behind the prefix: did you mean 2001:db8::/64?" "${policy[@]}" dst 2001:db8::1/64
+refused prefix-long 2 "src 10.0.0.0/33: the prefix length is more than 32" "${policy[@]}" src 10.0.0.0/33
+refused prefix-long6 2 "src ::/129: the prefix length is more than 128" "${policy[@]}" src ::/129
+refused prefix-empty 2 "src 10.0.0.0/: no prefix length behind the '/'" "${policy[@]}" src 10.0.0.0/
+refused range-order 2 "src 10.0.0.9-10.0.0.1: the range ends before it begins" "${policy[@]}" src 10.0.0.9-10.0.0.1
+refused range-families 2 "src 10.0.0.1-::1: the ends of the range are of different families" "${policy[@]}" src 10.0.0.1-::1
+refused port-order 2 "dport 90-80: the range ends before it begins" "${policy[@]}" dport 90-80
+refused port-large 2 "dport 80-65536: ports are A or A-B, from 0 to 65535" "${policy[@]}" dport 80-65536
+refused proto-typo 2 "proto tpc: did you mean 'tcp'?" "${policy[@]}" proto tpc
+refused proto-large 2 "proto 256: not a protocol known by name, nor a number from 0 to 255" "${policy[@]}" proto 256
+refused icmp-code 2 "icmp 8/256: must be TYPE or TYPE/CODE, each from 0 to 255" "${policy[@]}" icmp 8/256
+refused icmp-family 2 "policy add: icmp of which family? add proto icmp or proto icmpv6" "${policy[@]}" icmp 8
+refused icmp-proto 2 "policy add: icmp goes with proto icmp or icmpv6, not with proto udp" "${policy[@]}" icmp 8 proto udp
+refused icmp-ports 2 "policy add: icmp stands in place of sport and dport, not with them" "${policy[@]}" icmp 8 dport 1
+refused family 2 "family 5: must be 4 or 6" "${policy[@]}" family 5
+refused action-typo 2 "action protetc: did you mean 'protect'?" policy add dir in action protetc
+refused protect-reqid 2 "policy add: 'action protect' needs reqid N, which names its SAs" policy add dir in action protect
+
+refused key-word 2 "$no_argv" "${sa[@]}" key $hex
+refused key-word-0x 2 "$no_argv" "${sa[@]}" key 0x$hex
+refused key-bare 2 "$no_argv" "${sa[@]}" 0x$hex
+refused key-as-file 2 "$no_argv" "${sa[@]}" key-file 0x$hex
+refused key-as-file-bare 2 "$no_argv" "${sa[@]}" key-file $hex
+refused key-no-file 1 "key-file $DIR/none: No such file or directory" "${sa[@]}" key-file "$DIR/none"
+refused key-no-fd 1 "key-file fd:99: Bad file descriptor" "${sa[@]}" key-file fd:99
+refused key-bad-fd 1 "key-file fd:x: Bad file descriptor" "${sa[@]}" key-file fd:x
+refused key-empty-stdin 1 "key-file -: holds no key" "${sa[@]}" key-file -
+printf '%s1\n' $hex > "$DIR/odd"
+refused key-odd 1 "key-file $DIR/odd: an odd number of hex digits, so one is missing or too much" "${sa[@]}" key-file "$DIR/odd"
+printf '\001\002\377\376raw' > "$DIR/raw"
+refused key-raw 1 "key-file $DIR/raw: not a key in hex; 'espctl genkey SUITE' prints one" "${sa[@]}" key-file "$DIR/raw"
+INPUT=$DIR/raw refused key-raw-stdin 1 "key-file -: not a key in hex; 'espctl genkey SUITE' prints one" "${sa[@]}" key-file -
+printf '%0400d' 0 > "$DIR/long"
+refused key-long 1 "key-file $DIR/long: longer than the key of any suite" "${sa[@]}" key-file "$DIR/long"
+head -c 65536 /dev/zero | tr '\0' ' ' > "$DIR/large"
+refused key-large 1 "key-file $DIR/large: too large for a key in hex" "${sa[@]}" key-file "$DIR/large"
+chmod 644 "$DIR/odd"
+"$ESPCTL" "${sa[@]}" key-file "$DIR/odd" 2>&1 |
+	grep -qxF "espctl: warning: key-file $DIR/odd: other users may read it; 'chmod 600' keeps them out"
+case ${PIPESTATUS[1]} in
+0) ok key-exposed "a key file that others may read is warned of" ;;
+*) not_ok key-exposed "no warning for a key file that others may read" ;;
+esac
+if "$ESPCTL" "${sa[@]}" key $hex 2>&1 | grep -q 0011; then
+	not_ok key-echo "a key typed by mistake is repeated in the error"
+else
+	ok key-echo "a key typed by mistake is not repeated in the error"
+fi
+
+refused genkey-what 2 "genkey: missing: SUITE" genkey
+refused genkey-typo 2 "genkey aes128gcm: no such suite: did you mean 'aes128gcm16'?" genkey aes128gcm
+refused genkey-unknown 2 "genkey rot13: no such suite: 'espctl suites' lists them" genkey rot13
+prints genkey "prints 20 bytes of hex for aes128gcm16" '^[0-9a-f]{40}$' genkey aes128gcm16
+prints genkey-chacha "prints 36 bytes for chacha20poly1305" '^[0-9a-f]{72}$' genkey chacha20poly1305
+prints genkey-longest "prints 100 bytes for aes256ctr-sha512" '^[0-9a-f]{200}$' genkey aes256ctr-sha512
+if [ "$("$ESPCTL" genkey aes128gcm16)" != "$("$ESPCTL" genkey aes128gcm16)" ]; then
+	ok genkey-twice "two keys differ"
+else
+	not_ok genkey-twice "two keys are the same"
+fi
+bad=
+for suite in $("$ESPCTL" suites | awk 'NR > 1 { print $1 "=" $2 }'); do
+	digits=$("$ESPCTL" genkey "${suite%=*}" | tr -d '\n' | wc -c)
+	[ "$digits" = $((2 * ${suite#*=})) ] || bad="$bad $suite"
+done
+if [ -z "$bad" ]; then
+	ok genkey-lengths "every suite's key is as long as 'suites' says"
+else
+	not_ok genkey-lengths "keys of other lengths than 'suites' says:$bad"
+fi
+
+prints version "--version" '^espctl [0-9.]+$' --version
+prints help "--help" '^Example: ' --help
+prints help-noun "sa --help" '^  espctl sa flush$' sa --help
+prints help-command "sa add --help explains its words" '^  reqid N  ' sa add --help
+prints help-late "--help behind other words" '^  reqid N  ' sa add spi 5 --help
+prints suites "suites" '^aes128gcm16 +20 ' suites
+prints suites-json "-j before the command" '"name": "aes128gcm16", "key_len": 20' -j suites
+prints suites-json-behind "-j behind it" '"name": "aes128gcm16", "key_len": 20' suites -j
+
+echo "done $count"
+[ $failed = 0 ]
