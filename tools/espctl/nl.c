@@ -203,8 +203,8 @@ static int say_refusal(const struct nl_request *req, int err, const struct nlatt
 	if (!said)
 		return refuse("%s: %s", req->what, why);
 	bounds_text(tlv[NLMSGERR_ATTR_POLICY], bounds, sizeof(bounds));
-	return refuse("%s %s: %s%s%s%s%s", said->name, said->value, why, bounds,
-		      said->hint ? " (" : "", said->hint ?: "", said->hint ? ")" : "");
+	return refuse("%s%s%s: %s%s%s%s%s", said->name, *said->value ? " " : "", said->value, why,
+		      bounds, said->hint ? " (" : "", said->hint ?: "", said->hint ? ")" : "");
 }
 
 /*

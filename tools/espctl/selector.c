@@ -91,7 +91,7 @@ void selector_put(struct nl_request *req, __u16 type, const struct args *args, _
 			break;
 	if (id == W_COUNT)
 		return;
-	nest = nl_nest(req, type, NULL);
+	nest = nl_nest(req, type, value[W_SEL].given ? &value[W_SEL].said : NULL);
 	put_range(req, ESPM_A_SEL_SRC_FIRST, ESPM_A_SEL_SRC_LAST, &value[W_SEL_SRC]);
 	put_range(req, ESPM_A_SEL_DST_FIRST, ESPM_A_SEL_DST_LAST, &value[W_SEL_DST]);
 	if (icmp_proto)
