@@ -60,7 +60,7 @@ static const struct word_desc words_known[W_COUNT] = {
 		      .kind = KIND_U32 },
 	[W_ESN] = { "esn", "on|off", "extended sequence numbers, as the peer has them (on)",
 		    NAMES(switch_names) },
-	[W_WINDOW] = { "window", "N", "replay window in packets, inbound only (1024); 0: no check",
+	[W_WINDOW] = { "window", "N", "replay window in packets, inbound (1024); 0: no check",
 		       .kind = KIND_U32 },
 	[W_ENCAP] = { "encap", "SPORT DPORT", "ESP in UDP between these ports (RFC 3948)",
 		      .kind = KIND_PORT_PAIR },
