@@ -339,6 +339,11 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 	df = fits && espm_hdr_df(skb->data);
 
 	if (skb_is_gso(skb)) {
+		/* Segments inherit the headroom, and then need no second copy. */
+		if (skb_cow_head(skb, espm_encap_headroom(sa, dst))) {
+			why = ESPM_OUT_NO_MEMORY;
+			goto drop;
+		}
 		segments = skb_gso_segment(skb, 0);
 		if (IS_ERR_OR_NULL(segments)) {
 			why = ESPM_OUT_SEGMENT;
