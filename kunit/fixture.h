@@ -11,8 +11,9 @@
 #include "../esp_mod/netns.h"
 
 enum {
-	/* An SA that has lost its last user is freed within this time. */
-	FIXTURE_FREE_MS		= 20000,
+	/* An SA that has lost its last user is freed within so many polls. */
+	FIXTURE_FREE_POLLS	= 500,
+	FIXTURE_POLL_MS		= 20,
 	/*
 	 * @sas never falls to zero, so the worker that frees the last SA has
 	 * no need of the wait queue of a namespace that is about to go.
@@ -85,12 +86,12 @@ err_free:
 /* Wait until no more than @left SAs are there. */
 static inline bool fixture_sas_fall_to(struct espm_net *en, int left)
 {
-	int ms;
+	int i;
 
-	for (ms = 0; ms < FIXTURE_FREE_MS; ms++) {
+	for (i = 0; i < FIXTURE_FREE_POLLS; i++) {
 		if (atomic_read(&en->sas) <= FIXTURE_SAS + left)
 			return atomic_read(&en->sas) == FIXTURE_SAS + left;
-		msleep(1);
+		msleep(FIXTURE_POLL_MS);
 	}
 	return false;
 }

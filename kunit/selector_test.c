@@ -64,10 +64,10 @@ static enum espm_match naive_match(const struct espm_selector *sel, const struct
 	if (!sel->any_proto && sel->proto != flow->proto)
 		return ESPM_MISS;
 	if (flow->vital) {
-		/* The protocol must be named; where ports tell IKE, they too. */
+		/* The protocol must be named, and for IKE its ports too. */
 		if (sel->any_proto)
 			return ESPM_MISS;
-		if (flow->proto != IPPROTO_ICMPV6 && flow->ports == ESPM_PORTS_SEEN && any_ports)
+		if (flow->proto != IPPROTO_ICMPV6 && any_ports)
 			return ESPM_MISS;
 	}
 	if (any_ports)
@@ -137,8 +137,9 @@ static void random_flow(struct rnd_state *rnd, struct espm_flow *flow)
 	random_addr(rnd, &flow->dst, flow->family);
 	flow->proto = protos[fixture_pick(rnd, ARRAY_SIZE(protos))];
 	flow->ports = fixture_pick(rnd, 3);
-	flow->vital = !fixture_pick(rnd, 3);
+	/* Without ports nobody can tell that a packet is vital. */
 	if (flow->ports == ESPM_PORTS_SEEN) {
+		flow->vital = !fixture_pick(rnd, 3);
 		flow->sport = random_port(rnd);
 		flow->dport = random_port(rnd);
 	}

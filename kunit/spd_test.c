@@ -10,7 +10,7 @@
 enum {
 	ALIVE_MAX	= 1500,
 	ROUNDS		= 4500,
-	LOOKUPS		= 2,
+	LOOKUPS		= 1,
 	RARELY_MET	= 20,
 };
 
@@ -137,9 +137,10 @@ static void random_flow(struct rnd_state *rnd, struct espm_flow *flow)
 	random_addr(rnd, &flow->dst, flow->family);
 	flow->proto = protos[fixture_pick(rnd, ARRAY_SIZE(protos))];
 	flow->ports = fixture_pick(rnd, 4) ? ESPM_PORTS_SEEN : ESPM_PORTS_HIDDEN;
-	if (flow->ports == ESPM_PORTS_SEEN)
+	if (flow->ports == ESPM_PORTS_SEEN) {
 		flow->dport = fixture_pick(rnd, 8);
-	flow->vital = !fixture_pick(rnd, 8);
+		flow->vital = !fixture_pick(rnd, 8);
+	}
 }
 
 /* Number of the policy that decides, 0 if there is none */
