@@ -100,7 +100,9 @@ static u64 choose(struct rnd_state *rnd, const struct model *m)
 	case 7:
 		return m->n ? m->seen[fixture_pick(rnd, m->n)] : 0;
 	default:
-		return fixture_pick(rnd, 20) ? m->top : m->top + w + fixture_pick(rnd, 4 * m->window);
+		if (fixture_pick(rnd, 20))
+			return m->top;
+		return m->top + w + fixture_pick(rnd, 4 * m->window);
 	}
 }
 
