@@ -1,0 +1,572 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What scenarios are made of: namespaces, wires, sockets, results.
+
+Forks are what costs time in an emulated guest, so one process enters each
+namespace in turn, keeps sockets in all of them, and gives `ip' its commands in
+batches.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import traceback
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+ESPCTL = os.path.abspath("tools/espctl/espctl")
+ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 3, 0x0800, 0x86dd
+SOL_PACKET, PACKET_IGNORE_OUTGOING, PACKET_OUTGOING = 263, 23, 4
+SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_SNDBUFFORCE = 26, 33, 32
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT = 10, 23, 0
+ESP, UDP = 50, 17
+
+
+class Failure(Exception):
+    """What a test found wrong."""
+
+
+def check(true, why):
+    """Fail unless true."""
+    if not true:
+        raise Failure(why)
+
+
+def equal(got, want, what):
+    """Fail unless equal."""
+    if got != want:
+        raise Failure(f"{what}: {got!r}, not {want!r}")
+
+
+def eventually(ask, what, seconds=10.0):
+    """Ask until the answer is true; that answer."""
+    until = time.monotonic() + seconds
+    pause = 0.01
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if time.monotonic() > until:
+            raise Failure(f"not in {seconds:.0f} s: {what}")
+        time.sleep(pause)
+        pause = min(pause * 2, 0.2)
+
+
+def command(words, text=None, good=True, seconds=60):
+    """Run a command in the namespace of the moment; what it did."""
+    if isinstance(words, str):
+        words = words.split()
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False,
+                          timeout=seconds, stdin=subprocess.DEVNULL if text is None else None)
+    if good and done.returncode:
+        raise Failure(f"{' '.join(words)}: status {done.returncode}: "
+                      f"{done.stderr.strip() or done.stdout.strip()}")
+    return done
+
+
+FILTERS = {}
+
+
+def compile_filter(text):
+    """A tcpdump expression as a program for SO_ATTACH_FILTER."""
+    if text not in FILTERS:
+        lines = command(["tcpdump", "-y", "EN10MB", "-ddd", text]).stdout.splitlines()
+        FILTERS[text] = b"".join(struct.pack("HBBI", *map(int, line.split()))
+                                 for line in lines[1:])
+    return FILTERS[text]
+
+
+class Wire:
+    """A socket that sees packets on a device, and can send any.
+
+    With incoming set it sees only what arrives, and of that only what the
+    filter accepts, so that the packets that it does not want are not cloned.
+    """
+
+    def __init__(self, ns, dev, accept="", incoming=False):
+        with ns:
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+            if incoming:
+                self.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            if accept:
+                program = compile_filter(accept)
+                buf = ctypes.create_string_buffer(program, len(program))
+                self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
+                                     struct.pack("HxxxxxxP", len(program) // 8,
+                                                 ctypes.addressof(buf)))
+            self.sock.bind((dev, ETH_P_ALL))
+        self.sock.setblocking(False)
+
+    def packets(self):
+        """Those seen since the last call: frames."""
+        seen = []
+        while True:
+            try:
+                frame, _ = self.sock.recvfrom(1 << 17)
+            except BlockingIOError:
+                return seen
+            seen.append(frame)
+
+    def send(self, frame):
+        """Put a frame on the wire."""
+        self.sock.send(frame)
+
+    def close(self):
+        self.sock.close()
+
+
+class Packet:
+    """An IPv4 frame, read as far as tests want."""
+
+    def __init__(self, frame):
+        self.frame = frame
+        self.type = struct.unpack_from("!H", frame, 12)[0]
+        self.proto = None
+        if self.type != ETH_P_IP:
+            return
+        self.ip = frame[14:]
+        ihl = (self.ip[0] & 15) * 4
+        self.length = struct.unpack_from("!H", self.ip, 2)[0]
+        self.proto = self.ip[9]
+        self.src, self.dst = (socket.inet_ntoa(self.ip[at:at + 4]) for at in (12, 16))
+        self.body = self.ip[ihl:self.length]
+        if self.proto == ESP:
+            self.spi, self.seq = struct.unpack_from("!II", self.body)
+
+
+def checksum(data):
+    """The Internet checksum."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def ipv4(src, dst, proto, body, ttl=64, ident=1):
+    """An IPv4 packet."""
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), ident, 0, ttl, proto, 0,
+                       socket.inet_aton(src), socket.inet_aton(dst))
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
+
+
+def udp(sport, dport, body):
+    """A UDP datagram without checksum."""
+    return struct.pack("!HHHH", sport, dport, 8 + len(body), 0) + body
+
+
+class Ns:
+    """A network namespace; `with ns:' enters it."""
+
+    here = []
+
+    def __init__(self, name):
+        self.name = name
+        self.fd = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+
+    def __enter__(self):
+        Ns.here.append(self.fd)
+        if LIBC.setns(self.fd, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        return self
+
+    def __exit__(self, *_):
+        Ns.here.pop()
+        LIBC.setns(Ns.here[-1] if Ns.here else HOME, CLONE_NEWNET)
+
+    def close(self):
+        """Let go of the namespace, so that it can die."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def delete(self):
+        """Remove it; the kernel takes it down once nothing holds it."""
+        self.close()
+        command(["ip", "netns", "del", self.name])
+
+    def ip(self, lines):
+        """Commands of ip, one a line."""
+        return command(["ip", "-n", self.name, "-batch", "-"],
+                       "\n".join(line.strip() for line in lines.strip().splitlines())).stdout
+
+    def run(self, words, **kw):
+        """Run a command in here."""
+        with self:
+            return command(words, **kw)
+
+    def start(self, words, **kw):
+        """Start a command in here, without waiting for it."""
+        with self:
+            return subprocess.Popen(words.split() if isinstance(words, str) else words,
+                                    stdin=subprocess.DEVNULL, **kw)
+
+    def sysctl(self, name, value):
+        with self, open("/proc/sys/" + name, "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    def read(self, path):
+        """A file of /proc as this namespace has it."""
+        with self, open(path, encoding="ascii") as file:
+            return file.read()
+
+    # espctl
+
+    def espctl(self, words, key=None, good=True):
+        """espctl in here; what it did."""
+        with self:
+            return command([ESPCTL, *words.split()], text=key, good=good)
+
+    def sas(self):
+        """SAs of this namespace, by SPI as a number."""
+        return {int(sa["spi"], 0): sa for sa in json.loads(self.espctl("-j sa show").stdout)}
+
+    def policies(self):
+        """Policies of this namespace."""
+        return json.loads(self.espctl("-j policy show").stdout)
+
+    def stats(self):
+        """Counters that are not zero: name and value."""
+        return {c["name"]: c["value"] for c in json.loads(self.espctl("-j stats").stdout)}
+
+    def drops(self):
+        """Counters of drops that are not zero: name and value."""
+        return {c["name"]: c["value"] for c in json.loads(self.espctl("-j stats").stdout)
+                if c["drop"]}
+
+    def sa(self, way, spi, src, dst, suite, key, mode="tunnel", more="reqid 1", good=True):
+        """Add an SA."""
+        return self.espctl(f"sa add spi {spi:#x} dir {way} mode {mode} src {src} dst {dst} "
+                           f"suite {suite} key-file - {more}", key=key.hex(), good=good)
+
+    def policy(self, words):
+        """Add a policy; its id."""
+        return json.loads(self.espctl("-j policy add " + words).stdout)["id"]
+
+    def silence(self):
+        """Remove every policy and SA."""
+        self.espctl("policy flush")
+        self.espctl("sa flush")
+
+    # Sockets
+
+    def udp(self, addr, port=0):
+        """A UDP socket that lets its packets be fragmented."""
+        family = socket.AF_INET6 if ":" in addr else socket.AF_INET
+        with self:
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DONT)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DONT)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((addr, port))
+        sock.settimeout(5)
+        return sock
+
+    def listen(self, addr, port=0):
+        """A TCP socket that listens."""
+        with self:
+            sock = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET,
+                                 socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((addr, port))
+        sock.listen(16)
+        sock.settimeout(10)
+        return sock
+
+    def connect(self, listener, source=None, seconds=10):
+        """Connect to a listener of another namespace: both ends."""
+        with self:
+            near = socket.socket(listener.family, socket.SOCK_STREAM)
+        near.settimeout(seconds)
+        if source:
+            near.bind((source, 0))
+        near.connect(listener.getsockname()[:2])
+        far, _ = listener.accept()
+        return near, far
+
+    def mac(self, dev):
+        """Ethernet address of a device."""
+        with self, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            import fcntl
+            got = fcntl.ioctl(sock, 0x8927, struct.pack("256s", dev.encode()))
+        return got[18:24]
+
+
+HOME = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def drain(sock):
+    """Discard what waits in a socket; how many packets."""
+    sock.setblocking(False)
+    count = 0
+    try:
+        while True:
+            sock.recv(65536)
+            count += 1
+    except BlockingIOError:
+        sock.settimeout(5)
+        return count
+
+
+def ask(near, far, data):
+    """A datagram there and the same back, byte for byte."""
+    near.sendto(data, far.getsockname()[:2])
+    try:
+        got, peer = far.recvfrom(65536)
+    except TimeoutError:
+        raise Failure(f"{len(data)} bytes did not arrive there") from None
+    equal(got, data, f"{len(data)} bytes there")
+    far.sendto(data, peer[:2])
+    try:
+        got = near.recv(65536)
+    except TimeoutError:
+        raise Failure(f"{len(data)} bytes did not arrive back") from None
+    equal(got, data, f"{len(data)} bytes back")
+
+
+def stream(near, far, data, seconds=60):
+    """Send data both ways at once over TCP; compare it, and end the connection."""
+    both = {near: [memoryview(data), bytearray()], far: [memoryview(data), bytearray()]}
+    until = time.monotonic() + seconds
+    for sock in both:
+        sock.setblocking(False)
+    while any(left or len(got) < len(data) for left, got in both.values()):
+        wants = [s for s, (left, _) in both.items() if left]
+        readable, writable, _ = select.select(list(both), wants, [], 1)
+        if time.monotonic() > until:
+            raise Failure(f"TCP stands still: {[len(got) for _, got in both.values()]} "
+                          f"of {len(data)} bytes arrived")
+        for sock in readable:
+            part = sock.recv(1 << 18)
+            check(part, "TCP connection ended early")
+            both[sock][1].extend(part)
+        for sock in writable:
+            sent = sock.send(both[sock][0][:1 << 16])
+            both[sock][0] = both[sock][0][sent:]
+    for sock, way in ((far, "there"), (near, "back")):
+        check(both[sock][1] == data, f"the TCP stream {way} differs from what was sent")
+    # In this order, so that nobody waits: the end is part of the test.
+    near.close()
+    far.setblocking(True)
+    far.settimeout(10)
+    equal(far.recv(1), b"", "behind the TCP stream")
+    far.close()
+
+
+class Lab:
+    """A scenario that runs."""
+
+    def __init__(self, scenario, prefix, kernel):
+        self.scenario = scenario
+        self.prefix = prefix
+        self.kernel = kernel
+        self.debug = kernel == "debug"
+        self.module = os.path.abspath(f"build/{kernel}/esp_mod.ko")
+        self.spaces = {}
+        self.children = []
+        self.failed = 0
+        self.results = 0
+
+    # Results
+
+    def wants(self, name):
+        """Whether this test was asked for."""
+        return name.startswith(self.prefix)
+
+    @contextlib.contextmanager
+    def test(self, name, sentence):
+        """A test: what is raised in it fails it, and it alone."""
+        began = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            self.failed += 1
+            self.results += 1
+            print(f"not ok {self.scenario}/{name}: {sentence}")
+            if isinstance(error, Failure):
+                self.say(str(error))
+            else:
+                self.say(traceback.format_exc())
+            self.explain()
+        else:
+            self.results += 1
+            print(f"ok {self.scenario}/{name}: {sentence}")
+        took = time.monotonic() - began
+        if took > (20 if self.debug else 5):
+            self.say(f"{name} took {took:.0f} s")
+
+    def say(self, text):
+        """A diagnostic."""
+        for line in text.rstrip().splitlines():
+            print(f"#   {line}")
+
+    def explain(self):
+        """What the namespaces know of a failure."""
+        if not os.path.exists("/sys/module/esp_mod"):
+            return
+        for name, ns in self.spaces.items():
+            if ns.fd < 0:
+                continue
+            with contextlib.suppress(Exception):
+                stats = ns.stats()
+                if stats:
+                    self.say(f"{name}: {stats}")
+            with contextlib.suppress(Exception):
+                lines = ns.read("/proc/net/xfrm_stat").splitlines()
+                bad = {k: v for k, v in (line.split() for line in lines) if v != "0"}
+                if bad:
+                    self.say(f"{name}: {bad}")
+
+    # The machine
+
+    def insmod(self):
+        command(["insmod", self.module])
+
+    def rmmod(self, seconds=60):
+        """Unload; what was said and the status."""
+        return command("rmmod esp_mod", good=False, seconds=seconds)
+
+    def build(self, *names):
+        """Namespaces of those names."""
+        command("ip -batch -", "".join(f"netns add {name}\n" for name in names))
+        for name in names:
+            ns = self.spaces[name] = Ns(name)
+            with ns:
+                for dev in ("all", "default"):
+                    with open(f"/proc/sys/net/ipv6/conf/{dev}/accept_dad", "w",
+                              encoding="ascii") as file:
+                        file.write("0")
+                with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
+                    file.write("1")
+                with open("/proc/sys/net/ipv6/conf/all/forwarding", "w",
+                          encoding="ascii") as file:
+                    file.write("1")
+                # Rates of ICMP would make counts uncertain.
+                with open("/proc/sys/net/ipv4/icmp_ratelimit", "w", encoding="ascii") as file:
+                    file.write("0")
+        return [self.spaces[name] for name in names]
+
+    def join(self, *wires):
+        """Wires, each `ns:dev ns:dev'."""
+        lines = ""
+        for wire in wires:
+            (lns, ldev), (rns, rdev) = (end.split(":") for end in wire.split())
+            lines += f"link add {ldev} netns {lns} type veth peer name {rdev} netns {rns}\n"
+        command("ip -batch -", lines)
+
+    def sites(self):
+        """A -- g1 == g2 -- B, the topology of most scenarios.
+
+                10.1.0.2        192.0.2.1      192.0.2.2        10.2.0.2
+            A eth0 -- lan g1 wan ============== wan g2 lan -- eth0 B
+        """
+        spaces = self.build("A", "g1", "g2", "B")
+        self.join("A:eth0 g1:lan", "g1:wan g2:wan", "g2:lan B:eth0")
+        a, g1, g2, b = spaces
+        for host, net in ((a, 1), (b, 2)):
+            host.ip(f"""link set lo up
+                        addr add 10.{net}.0.2/24 dev eth0
+                        link set eth0 up
+                        route add default via 10.{net}.0.1""")
+        for gate, net, other in ((g1, 1, 2), (g2, 2, 1)):
+            gate.ip(f"""link set lo up
+                        addr add 10.{net}.0.1/24 dev lan
+                        addr add 192.0.2.{net}/24 dev wan
+                        link set lan up
+                        link set wan up
+                        route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+        return spaces
+
+    def tunnel(self, g1, g2, suite="aes128gcm16", there=None, back=None, more="reqid 1"):
+        """The tunnel between the sites: SAs 0x1001 there and 0x1002 back."""
+        size = self.suites()[suite]["key_len"]
+        there = there or os.urandom(size)
+        back = back or os.urandom(size)
+        for gate, out, come in ((g1, "out", "in"), (g2, "in", "out")):
+            gate.sa(out, 0x1001, "192.0.2.1", "192.0.2.2", suite, there, more=more)
+            gate.sa(come, 0x1002, "192.0.2.2", "192.0.2.1", suite, back, more=more)
+        return there, back
+
+    def protect(self, g1, g2):
+        """The policies of the tunnel between the sites."""
+        for gate, out, come in ((g1, "out", "in"), (g2, "in", "out")):
+            gate.policy(f"dir {out} src 10.1.0.0/24 dst 10.2.0.0/24 action protect reqid 1")
+            gate.policy(f"dir {come} src 10.2.0.0/24 dst 10.1.0.0/24 action protect reqid 1")
+
+    def suites(self):
+        """What espctl knows of each suite."""
+        if not hasattr(self, "_suites"):
+            got = json.loads(command([ESPCTL, "-j", "suites"]).stdout)
+            self._suites = {suite["name"]: suite for suite in got}
+        return self._suites
+
+    def load(self, *pairs, size=200):
+        """A process that sends datagrams for ever: (socket, address)...; its pid."""
+        pid = os.fork()
+        if pid:
+            self.children.append(pid)
+            return pid
+        try:
+            data = os.urandom(size)
+            for sock, _ in pairs:
+                sock.setblocking(False)
+            while True:
+                for sock, peer in pairs:
+                    with contextlib.suppress(OSError):
+                        sock.sendto(data, peer)
+        finally:
+            os._exit(0)
+
+    def unload(self, pid):
+        """End a process of load()."""
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        self.children.remove(pid)
+
+    def clear(self):
+        """Remove all namespaces."""
+        for pid in list(self.children):
+            self.unload(pid)
+        for ns in self.spaces.values():
+            ns.close()
+        if self.spaces:
+            command("ip -batch -force -", "".join(f"netns del {n}\n" for n in self.spaces),
+                    good=False)
+        self.spaces.clear()
+
+    def run(self, main):
+        """All of a scenario; 1 if it could not come to its end."""
+        try:
+            if not self.debug:
+                # Where udev would load the fast drivers, nobody does here.
+                command("modprobe -qa aesni_intel ghash_clmulni_intel sha256_ssse3 sha512_ssse3 "
+                        "chacha_x86_64 poly1305_x86_64 esp4 esp6", good=False)
+            self.insmod()
+            main(self)
+        finally:
+            self.clear()
+            if os.path.exists("/sys/module/esp_mod"):
+                done = self.rmmod()
+                if done.returncode:
+                    print(f"# rmmod: {done.stderr.strip()}")
+                    raise Failure("the module cannot be unloaded")
+        if not self.results:
+            raise Failure("no test of that name")
+        return 0
+
+
+def matches(pattern, text):
+    """All that a pattern finds."""
+    return re.findall(pattern, text)
