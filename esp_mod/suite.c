@@ -118,8 +118,8 @@ const char *espm_suite_refusal(const char *name)
 		return "null without integrity protects nothing: use null-sha256";
 	if (!strcmp(name, "null-null") || has(name, "-none"))
 		return "integrity must not be left out: null-sha256 is integrity alone";
-	if (!has(name, "-") && strstarts(name, "aes") && !has(name, "gcm") && !has(name, "ccm") &&
-	    !has(name, "gmac"))
-		return "a cipher without integrity is not offered: use aes128gcm16 or aes128-sha256";
+	if (!has(name, "-") && strstarts(name, "aes") && !has(name, "gcm") &&
+	    !has(name, "ccm") && !has(name, "gmac"))
+		return "a cipher needs integrity beside it: use aes128gcm16 or aes128-sha256";
 	return "unknown suite: 'espctl suites' lists those that exist";
 }

@@ -336,8 +336,8 @@ static int resolve_family(void)
 	nl_put(&req, CTRL_ATTR_FAMILY_NAME, ESPM_GENL_NAME, sizeof(ESPM_GENL_NAME), NULL);
 	err = exchange(&req, GENL_ID_CTRL, NLM_F_ACK, &reply, &interrupted, &error, tlv);
 	if (!err && error == -ENOENT)
-		err = refuse("the kernel has no %s family: load it with 'insmod esp_mod.ko' or "
-			     "'modprobe esp_mod'", ESPM_GENL_NAME);
+		err = refuse("the kernel has no %s family: 'insmod esp_mod.ko' or 'modprobe esp_mod' adds it",
+			     ESPM_GENL_NAME);
 	else if (!err && error)
 		err = say_refusal(&req, error, tlv);
 	if (!err)
