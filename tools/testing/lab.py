@@ -269,6 +269,7 @@ class Ns:
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DONT)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         sock.bind((addr, port))
         sock.settimeout(5)
         return sock
@@ -388,9 +389,9 @@ def stream(near, far, data, seconds=60):
 class Lab:
     """A scenario that runs."""
 
-    def __init__(self, scenario, prefix, kernel):
+    def __init__(self, scenario, prefixes, kernel):
         self.scenario = scenario
-        self.prefix = prefix
+        self.prefixes = prefixes
         self.kernel = kernel
         self.debug = kernel == "debug"
         self.module = os.path.abspath(f"build/{kernel}/esp_mod.ko")
@@ -403,7 +404,7 @@ class Lab:
 
     def wants(self, name):
         """Whether this test was asked for."""
-        return name.startswith(self.prefix)
+        return name.startswith(self.prefixes)
 
     @contextlib.contextmanager
     def test(self, name, sentence):
@@ -512,16 +513,24 @@ class Lab:
                         link set lan up
                         link set wan up
                         route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+        # Neighbours become known, so that no packet waits for one later.
+        near, far = a.udp("10.1.0.2"), b.udp("10.2.0.2")
+        ask(near, far, b"hello")
+        near.close()
+        far.close()
         return spaces
 
-    def tunnel(self, g1, g2, suite="aes128gcm16", there=None, back=None, more="reqid 1"):
+    def tunnel(self, g1, g2, suite="aes128gcm16", there=None, back=None, more="reqid 1",
+               more_in=""):
         """The tunnel between the sites: SAs 0x1001 there and 0x1002 back."""
         size = self.suites()[suite]["key_len"]
         there = there or os.urandom(size)
         back = back or os.urandom(size)
         for gate, out, come in ((g1, "out", "in"), (g2, "in", "out")):
-            gate.sa(out, 0x1001, "192.0.2.1", "192.0.2.2", suite, there, more=more)
-            gate.sa(come, 0x1002, "192.0.2.2", "192.0.2.1", suite, back, more=more)
+            for way, spi, src, dst, key in ((out, 0x1001, "192.0.2.1", "192.0.2.2", there),
+                                            (come, 0x1002, "192.0.2.2", "192.0.2.1", back)):
+                gate.sa(way, spi, src, dst, suite, key,
+                        more=f"{more} {more_in if way == 'in' else ''}")
         return there, back
 
     def protect(self, g1, g2):
@@ -567,7 +576,7 @@ class Lab:
         for ns in self.spaces.values():
             ns.close()
         if self.spaces:
-            command("ip -batch -force -", "".join(f"netns del {n}\n" for n in self.spaces),
+            command("ip -force -batch -", "".join(f"netns del {n}\n" for n in self.spaces),
                     good=False)
         self.spaces.clear()
 

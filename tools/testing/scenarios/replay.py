@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each packet counts once: the replay window against a recorder.
+
+     A ---------- g1 ======ESP====== g2 ---------- B
+  10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+                         ^ a recorder, which sends again what it heard, in any
+                           order and changed as it likes
+
+The verdicts of g2 are compared with those of an oracle that keeps a set.
+"""
+
+import random
+
+from lab import Counts, Wire, check, drain, equal, eventually
+
+COUNT = 100
+
+
+class Story:
+    """The sites, and a recording of packets from A to B."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.a, self.g1, self.g2, self.b = lab.sites()
+        self.near, self.far = self.a.udp("10.1.0.2", 5001), self.b.udp("10.2.0.2", 5002)
+        self.wire = Wire(self.g1, "wan", "esp")
+        self.key = None
+
+    def record(self, more="", window="", count=COUNT, suite="aes128gcm16"):
+        """Frames of ESP with the numbers 1 to count, which have arrived once."""
+        for gate in (self.g1, self.g2):
+            gate.silence()
+        self.lab.protect(self.g1, self.g2)
+        self.key, _ = self.lab.tunnel(self.g1, self.g2, suite, more=f"reqid 1 {more}",
+                                      more_in=window)
+        self.wire.packets()
+        drain(self.far)
+        for number in range(1, count + 1):
+            self.near.sendto(number.to_bytes(4, "big"), ("10.2.0.2", 5002))
+        for number in range(1, count + 1):
+            equal(self.far.recv(100), number.to_bytes(4, "big"), "at B")
+        frames = self.wire.packets()
+        equal([seq(frame) for frame in frames], list(range(1, count + 1)), "sequence numbers")
+        return frames
+
+    def forget(self, more):
+        """The same SA as a new one, for which every number is new."""
+        self.g2.espctl("sa del spi 0x1001 dst 192.0.2.2 dir in")
+        self.g2.sa("in", 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", self.key,
+                   more=f"reqid 1 {more}")
+        drain(self.far)
+
+    def play(self, frames):
+        """Put frames on the wire again."""
+        for frame in frames:
+            self.wire.send(frame)
+
+    def top(self):
+        """Highest number that g2 has authenticated."""
+        return self.g2.sas()[0x1001]["seq"]
+
+
+# Ethernet 14, IP 20, SPI 4
+SEQ = 38
+
+
+def seq(frame):
+    """The sequence number in a frame of ESP."""
+    return int.from_bytes(frame[SEQ:SEQ + 4], "big")
+
+
+def renumber(frame, number):
+    """A frame with another sequence number, and so with a wrong ICV."""
+    return frame[:SEQ] + number.to_bytes(4, "big") + frame[SEQ + 4:]
+
+
+def flip(frame, at):
+    """A frame with one bit changed."""
+    frame = bytearray(frame)
+    frame[at] ^= 1
+    return bytes(frame)
+
+
+class Oracle:
+    """What a window of that size does, by a set of all numbers seen."""
+
+    def __init__(self, window, esn):
+        self.window, self.esn = window, esn
+        self.seen, self.top = set(), 0
+        self.fate = {"new": 0, "in_replay_seen": 0, "in_replay_old": 0, "in_icv": 0}
+
+    def ask(self, number):
+        if self.window and self.top >= self.window and number <= self.top - self.window:
+            # With ESN such a number means the next 2^32, where its ICV is wrong.
+            fate = "in_icv" if self.esn else "in_replay_old"
+        elif self.window and number in self.seen:
+            fate = "in_replay_seen"
+        else:
+            fate = "new"
+            self.seen.add(number)
+            self.top = max(self.top, number)
+        self.fate[fate] += 1
+        return fate
+
+
+def once_more(lab, story):
+    for esn in ("on", "off"):
+        with lab.test(f"again/esn-{esn}", f"with ESN {esn} every packet sent again is dropped as "
+                                          "in_replay_seen"):
+            frames = story.record(f"esn {esn}")
+            counts = Counts(story.g2)
+            story.play(frames)
+            counts.become(in_replay_seen=COUNT)
+            equal(drain(story.far), 0, "packets at B")
+            equal(story.top(), COUNT, "highest number")
+            equal(story.g2.sas()[0x1001]["packets"], COUNT, "packets of the SA")
+
+    with lab.test("left", "without ESN what is left of a window of 64 is in_replay_old"):
+        frames = story.record("esn off", "window 64")
+        counts = Counts(story.g2)
+        story.play(frames)
+        counts.become(in_replay_old=COUNT - 64, in_replay_seen=64)
+        equal(drain(story.far), 0, "packets at B")
+
+    with lab.test("left-esn", "with ESN what is left of it belongs to the next 2^32 numbers, where "
+                              "its ICV is wrong"):
+        frames = story.record("esn on", "window 64")
+        counts = Counts(story.g2)
+        story.play(frames)
+        counts.become(in_icv=COUNT - 64, in_replay_seen=64)
+        equal(drain(story.far), 0, "packets at B")
+        equal(story.top(), COUNT, "highest number")
+
+
+def any_order(lab, story):
+    chance = random.Random(1)
+    for window, esn in ((64, "off"), (64, "on"), (33, "off"), (1, "off"), (1024, "on"), (0, "off")):
+        with lab.test(f"order/{window}/esn-{esn}", f"in any order, with repeats, a window of {window} "
+                                                   f"with ESN {esn} decides as a set does"):
+            frames = story.record(f"esn {esn}")
+            story.forget(f"esn {esn} window {window}")
+            counts = Counts(story.g2)
+            oracle = Oracle(window, esn == "on")
+            # Drifting onward, so that the window moves and is left behind
+            order = [frames[min(COUNT - 1, max(0, int(chance.gauss(i / 3, 15))))]
+                     for i in range(3 * COUNT)]
+            expected = [oracle.ask(seq(frame)) for frame in order]
+            story.play(order)
+            fates = dict(oracle.fate)
+            new = fates.pop("new")
+            counts.become(**fates)
+            want = [seq(f).to_bytes(4, "big") for f, fate in zip(order, expected) if fate == "new"]
+            equal([story.far.recv(100) for _ in want], want, "what B gets")
+            equal(drain(story.far), 0, "further packets at B")
+            equal(story.g2.sas()[0x1001]["packets"], new, "packets of the SA")
+            equal(story.top(), oracle.top, "highest number")
+
+
+def forged(lab, story):
+    with lab.test("forged", "a forged number far ahead is in_icv and does not move the window"):
+        frames = story.record("esn on", "window 64")
+        counts = Counts(story.g2)
+        ahead = [COUNT + step for step in (1, 50, 64, 65, 1000, 1 << 16, 1 << 31)]
+        story.play([renumber(frames[-1], number) for number in ahead])
+        counts.become(in_icv=len(ahead))
+        equal(story.top(), COUNT, "highest number")
+        story.near.sendto(b"next", ("10.2.0.2", 5002))
+        equal(story.far.recv(100), b"next", "the packet behind the forgeries")
+        equal(story.top(), COUNT + 1, "highest number")
+        counts.become(in_icv=len(ahead))
+
+    with lab.test("forged-mark", "a forgery does not use up the number that it bears"):
+        frames = story.record("esn off", "window 64")
+        story.forget("esn off window 64")
+        counts = Counts(story.g2)
+        for frame in frames[:20]:
+            story.play([flip(frame, -1), frame])
+        counts.become(in_icv=20)
+        equal(len([story.far.recv(100) for _ in range(20)]), 20, "packets at B")
+
+    for suite in ("aes128gcm16", "chacha20poly1305", "aes256-sha256", "null-sha256"):
+        with lab.test(f"flipped/{suite}", "one bit changed anywhere in ESP, and the packet is dropped"):
+            for esn in ("on", "off"):
+                frames = story.record(f"esn {esn}", "", 2, suite)
+                # Replayed numbers are dropped unopened: a new SA has seen none.
+                story.g2.espctl("sa del spi 0x1001 dst 192.0.2.2 dir in")
+                story.g2.sa("in", 0x1001, "192.0.2.1", "192.0.2.2", suite, story.key,
+                            more=f"reqid 1 esn {esn}")
+                counts = Counts(story.g2)
+                frame = frames[1]
+                places = range(SEQ, len(frame))
+                # A few for each suite suffice with ESN.
+                places = list(places if esn == "off" else places[::7])
+                story.play([flip(frame, at) for at in places])
+                counts.become(in_icv=len(places))
+                equal(story.top(), 0, "highest number")
+                story.play([frame])
+                equal(story.far.recv(100), (2).to_bytes(4, "big"), "the packet unchanged")
+
+    with lab.test("zero", "the number 0, never sent, is refused"):
+        frames = story.record("esn off")
+        counts = Counts(story.g2)
+        story.play([renumber(frames[0], 0)])
+        eventually(lambda: sum(counts.new().values()) == 1, "one drop")
+        check(set(counts.new()) <= {"in_replay_old", "in_replay_seen", "in_icv"},
+              f"dropped {counts.new()}")
+        equal(drain(story.far), 0, "packets at B")
+
+
+def reflected(lab, story):
+    with lab.test("reflected", "a packet sent back where it came from is not ours to open"):
+        frames = story.record()
+        counts = Counts(story.g1)
+        before = story.g1.stats().get("in_not_ours", 0)
+        back = Wire(story.g2, "wan", "less 1")
+        for frame in frames[:10]:
+            ip = bytearray(frame)
+            ip[0:6], ip[6:12] = frame[6:12], frame[0:6]
+            ip[26:30], ip[30:34] = frame[30:34], frame[26:30]
+            back.send(bytes(ip))
+        eventually(lambda: story.g1.stats().get("in_not_ours", 0) == before + 10, "in_not_ours")
+        counts.become()
+        back.close()
+
+
+def main(lab):
+    story = Story(lab)
+    for part in (once_more, any_order, forged, reflected):
+        part(lab, story)
