@@ -142,6 +142,21 @@ static enum espm_counter check_transport(const struct espm_sa *sa, const struct 
 	return ESPM_PASS;
 }
 
+/* What stays outside of ESP in transport mode, and the byte that names ESP. */
+static u32 find_payload(struct sk_buff *skb, u32 *next_at)
+{
+	u32 hdr_len;
+	u8 *next;
+
+	if (ip_hdr(skb)->version == 4) {
+		*next_at = offsetof(struct iphdr, protocol);
+		return ip_hdrlen(skb);
+	}
+	hdr_len = ip6_find_1stfragopt(skb, &next);
+	*next_at = next - skb->data;
+	return hdr_len;
+}
+
 /*
  * Does the packet fit unfragmented? If not, and it may not be fragmented, its
  * sender is told. IPv6 packets of up to 1280 bytes always go on, the outer
@@ -151,9 +166,12 @@ static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb
 				   bool *fits)
 {
 	bool v4 = ip_hdr(skb)->version == 4;
-	u32 mtu = espm_sa_inner_mtu(sa, path_mtu);
 	u32 least = v4 ? ESPM_IPV4_MIN_MTU : ESPM_IPV6_MIN_MTU;
+	u32 mtu, next_at, hdr_len = 0;
 
+	if (sa->mode == ESPM_MODE_TRANSPORT)
+		hdr_len = find_payload(skb, &next_at);
+	mtu = espm_sa_inner_mtu(sa, path_mtu, hdr_len);
 	if (skb_is_gso(skb))
 		*fits = skb_gso_validate_network_len(skb, mtu);
 	else
@@ -193,21 +211,6 @@ static void make_iv(struct espm_op *op)
 		get_random_bytes(op->iv, suite->iv_len);
 		break;
 	}
-}
-
-/* What stays outside of ESP in transport mode, and the byte that names ESP. */
-static u32 find_payload(struct sk_buff *skb, u32 *next_at)
-{
-	u32 hdr_len;
-	u8 *next;
-
-	if (ip_hdr(skb)->version == 4) {
-		*next_at = offsetof(struct iphdr, protocol);
-		return ip_hdrlen(skb);
-	}
-	hdr_len = ip6_find_1stfragopt(skb, &next);
-	*next_at = next - skb->data;
-	return hdr_len;
 }
 
 /* Put ESP around the payload: from an IP packet to an unsealed ESP packet. */

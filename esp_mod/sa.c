@@ -235,21 +235,17 @@ u32 espm_sa_fixed_len(const struct espm_sa *sa)
  * espm_sa_inner_mtu() - the longest packet that an SA can carry unfragmented
  * @sa: the SA
  * @path_mtu: MTU of the way to its destination
- *
- * In transport mode the IP header is outside of the padding's arithmetic, and
- * it is a multiple of 4 bytes that is not known here: the result is exact for
- * suites that align to 4, and for others a bound that always fits.
+ * @hdr_len: bytes of IP header, with options, that stay outside: 0 in tunnel mode
  *
  * Return: bytes, IP header included; 0 if nothing fits.
  */
-u32 espm_sa_inner_mtu(const struct espm_sa *sa, u32 path_mtu)
+u32 espm_sa_inner_mtu(const struct espm_sa *sa, u32 path_mtu, u32 hdr_len)
 {
-	u32 fixed = espm_sa_fixed_len(sa);
-	u32 hdr = 0;
+	u32 fixed = espm_sa_fixed_len(sa) + hdr_len;
+	u32 payload;
 
-	if (sa->mode == ESPM_MODE_TRANSPORT)
-		hdr = sa->name.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	if (path_mtu <= fixed + hdr)
+	if (path_mtu <= fixed)
 		return 0;
-	return hdr + espm_trailer_fit(path_mtu - fixed - hdr, sa->suite->block);
+	payload = espm_trailer_fit(path_mtu - fixed, sa->suite->block);
+	return payload ? hdr_len + payload : 0;
 }

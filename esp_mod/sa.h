@@ -145,7 +145,7 @@ u64 espm_sa_next_seq(struct espm_sa *sa);
 void espm_sa_account(struct espm_sa *sa, u32 bytes);
 void espm_sa_load_sum(const struct espm_sa *sa, u64 *packets, u64 *bytes);
 u32 espm_sa_fixed_len(const struct espm_sa *sa);
-u32 espm_sa_inner_mtu(const struct espm_sa *sa, u32 path_mtu);
+u32 espm_sa_inner_mtu(const struct espm_sa *sa, u32 path_mtu, u32 hdr_len);
 
 /**
  * espm_sa_tryget() - a reference of one's own to an SA borrowed under RCU

@@ -390,18 +390,16 @@ static u32 sealed_len(const struct espm_sa *sa, u32 inner, u32 hdr)
 static bool mtu_holds(struct kunit *test, const struct espm_sa *sa, u32 mtu, u32 options)
 {
 	u32 hdr = sa->name.family == AF_INET ? 20 : 40;
-	u32 least = sa->mode == ESPM_MODE_TUNNEL ? 1 : hdr;
-	u32 inner = espm_sa_inner_mtu(sa, mtu);
-	bool exact = sa->mode == ESPM_MODE_TUNNEL || sa->suite->block == 4;
+	u32 outside = sa->mode == ESPM_MODE_TUNNEL ? 0 : hdr + options;
+	u32 least = outside + 1;
+	u32 inner = espm_sa_inner_mtu(sa, mtu, outside);
 	bool holds;
 
 	if (!inner)
-		holds = sealed_len(sa, least, hdr) > mtu || !exact;
-	else if (inner < least + options)
-		holds = options;
+		holds = sealed_len(sa, least, hdr + options) > mtu;
 	else
 		holds = sealed_len(sa, inner, hdr + options) <= mtu &&
-			(!exact || sealed_len(sa, inner + 1, hdr + options) > mtu);
+			sealed_len(sa, inner + 1, hdr + options) > mtu;
 	KUNIT_EXPECT_TRUE_MSG(test, holds, "%s, mode %u, path %u, inner %u, header %u + %u",
 			      sa->suite->name, sa->mode, mtu, inner, hdr, options);
 	return holds;
