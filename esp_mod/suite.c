@@ -120,6 +120,6 @@ const char *espm_suite_refusal(const char *name)
 		return "integrity must not be left out: null-sha256 is integrity alone";
 	if (!has(name, "-") && strstarts(name, "aes") && !has(name, "gcm") &&
 	    !has(name, "ccm") && !has(name, "gmac"))
-		return "a cipher needs integrity beside it: use aes128gcm16 or aes128-sha256";
+		return "a cipher without integrity is refused: use aes128gcm16 or aes128-sha256";
 	return "unknown suite: 'espctl suites' lists those that exist";
 }
