@@ -269,12 +269,13 @@ static void crowd_comes_and_goes(struct kunit *test)
 {
 	struct espm_net *en = test->priv;
 	struct espm_sa **crowd = kunit_kcalloc(test, CROWD, sizeof(*crowd), GFP_KERNEL);
-	u32 round, at, r, newest[REQIDS], age[CROWD] = {}, n = 0;
+	u32 *age = kunit_kcalloc(test, CROWD, sizeof(*age), GFP_KERNEL);
+	u32 round, at, r, newest[REQIDS], n = 0;
 	struct rnd_state rnd;
 	struct espm_sa *sa;
 	unsigned long id;
 
-	KUNIT_ASSERT_NOT_NULL(test, crowd);
+	KUNIT_ASSERT_TRUE(test, crowd && age);
 	fixture_seed(&rnd);
 	for (round = 1; round <= ROUNDS; round++) {
 		at = fixture_pick(&rnd, CROWD);
