@@ -94,6 +94,7 @@ void espm_crypto_fingerprint(u8 *out, const struct espm_suite *suite, const u8 *
 	sha256_final(&state, digest);
 	memcpy(out, digest, ESPM_FINGERPRINT_LEN);
 	memzero_explicit(&state, sizeof(state));
+	memzero_explicit(digest, sizeof(digest));
 }
 
 /**

@@ -22,8 +22,11 @@ static int open(struct net_device *dev)
 	struct inet6_dev *in6 = __in6_dev_get(dev);
 
 	/* It neither routes nor has neighbours: no redirects, no link-local address. */
-	if (in)
+	if (in) {
 		IN_DEV_CONF_SET(in, SEND_REDIRECTS, false);
+		/* No route leads back here; selectors and policies check the source. */
+		IN_DEV_CONF_SET(in, RP_FILTER, 0);
+	}
 	if (in6)
 		in6->cnf.addr_gen_mode = IN6_ADDR_GEN_MODE_NONE;
 	return 0;
@@ -40,7 +43,9 @@ static netdev_tx_t refuse(struct sk_buff *skb, struct net_device *dev)
 
 static void free_dev(struct net_device *dev)
 {
+	/* register_netdevice() may have called this before it failed. */
 	free_percpu(dev->tstats);
+	dev->tstats = NULL;
 }
 
 static const struct net_device_ops dev_ops = {
@@ -132,9 +137,9 @@ int espm_dev_create(struct espm_net *en, struct netlink_ext_ack *extack)
 	}
 	err = dev_open(dev, extack);
 	if (err) {
+		gro_cells_destroy(&en->cells);
 		unregister_netdevice(dev);
 		rtnl_unlock();
-		gro_cells_destroy(&en->cells);
 		return err;
 	}
 	rtnl_unlock();

@@ -18,6 +18,7 @@ enum {
 	PRIORITY_CLEAR6	= NF_IP6_PRI_CONNTRACK_DEFRAG + 1,
 	PRIORITY_IN	= NF_IP_PRI_CONNTRACK_HELPER - 1,
 	PRIORITY_OUT	= NF_IP_PRI_NAT_SRC - 1,
+	PRIORITY_OUT_CHANGED = NF_IP_PRI_NAT_SRC + 1,
 };
 
 /*
@@ -111,6 +112,18 @@ static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hoo
 	return verdict;
 }
 
+/* What source NAT, or the way back of destination NAT, has changed, is asked again. */
+static unsigned int ask_out_changed(void *priv, struct sk_buff *skb,
+				    const struct nf_hook_state *state)
+{
+	enum ip_conntrack_info info;
+	const struct nf_conn *ct = nf_ct_get(skb, &info);
+
+	if (!ct || !(ct->status & IPS_NAT_MASK))
+		return NF_ACCEPT;
+	return ask_out(priv, skb, state);
+}
+
 static const struct nf_hook_ops hook_ops[] = {
 	{ .hook = ask_clear, .pf = NFPROTO_IPV4, .hooknum = NF_INET_PRE_ROUTING,
 	  .priority = PRIORITY_CLEAR4 },
@@ -118,6 +131,8 @@ static const struct nf_hook_ops hook_ops[] = {
 	  .priority = PRIORITY_IN },
 	{ .hook = ask_out, .pf = NFPROTO_IPV4, .hooknum = NF_INET_POST_ROUTING,
 	  .priority = PRIORITY_OUT },
+	{ .hook = ask_out_changed, .pf = NFPROTO_IPV4, .hooknum = NF_INET_POST_ROUTING,
+	  .priority = PRIORITY_OUT_CHANGED },
 #if IS_ENABLED(CONFIG_IPV6)
 	{ .hook = ask_clear, .pf = NFPROTO_IPV6, .hooknum = NF_INET_PRE_ROUTING,
 	  .priority = PRIORITY_CLEAR6 },
@@ -125,6 +140,8 @@ static const struct nf_hook_ops hook_ops[] = {
 	  .priority = PRIORITY_IN },
 	{ .hook = ask_out, .pf = NFPROTO_IPV6, .hooknum = NF_INET_POST_ROUTING,
 	  .priority = PRIORITY_OUT },
+	{ .hook = ask_out_changed, .pf = NFPROTO_IPV6, .hooknum = NF_INET_POST_ROUTING,
+	  .priority = PRIORITY_OUT_CHANGED },
 #endif
 };
 
@@ -212,13 +229,16 @@ int espm_hooks_register(struct espm_net *en)
  * espm_hooks_unregister() - see no more packets
  * @en: the namespace
  *
- * Empties NFQUEUE, where packets may wait with a continuation of ours. Hooks
- * may still run on other CPUs until the caller has waited for them.
+ * Empties NFQUEUE, where packets may wait with a continuation of ours.
  *
  * Context: process, sleeps.
  */
 void espm_hooks_unregister(struct espm_net *en)
 {
-	nf_unregister_net_hooks(en->net, hook_ops, ARRAY_SIZE(hook_ops));
+	/* In two steps: a verdict may queue a packet once more behind the first. */
+	nf_unregister_net_hooks(en->net, hook_ops + 1, ARRAY_SIZE(hook_ops) - 1);
+	synchronize_net();
+	nf_unregister_net_hook(en->net, hook_ops);
+	synchronize_net();
 	disable_defrag(en->net);
 }

@@ -4,7 +4,8 @@
  *
  *	PRE_ROUTING	just after defragmentation: may this come in as it is?
  *	LOCAL_IN	behind the administrator's filter: is it ESP for us?
- *	POST_ROUTING	before source NAT: must it be protected?
+ *	POST_ROUTING	before source NAT: must it be protected? Behind it: and now,
+ *			if NAT has changed it?
  */
 #ifndef _ESPM_HOOKS_H
 #define _ESPM_HOOKS_H

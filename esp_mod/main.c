@@ -95,11 +95,10 @@ static void __net_exit end_net(struct net *net)
 	mutex_lock(&en->lock);
 	espm_sad_flush(en);
 	mutex_unlock(&en->lock);
-	wait_event(en->sas_gone, !atomic_read(&en->sas));
+	espm_sa_await(en);
 
 	if (en->awake) {
 		espm_hooks_unregister(en);
-		synchronize_net();
 		espm_dev_destroy(en);
 	}
 	mutex_lock(&en->lock);

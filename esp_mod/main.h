@@ -4,12 +4,10 @@
 #define _ESPM_MAIN_H
 
 struct espm_net;
-struct net;
 struct netlink_ext_ack;
 
 #define ESPM_VERSION "0.1.0"
 
-struct espm_net *espm_net_of(const struct net *net);
 int espm_net_wake(struct espm_net *en, struct netlink_ext_ack *extack);
 
 #endif /* _ESPM_MAIN_H */

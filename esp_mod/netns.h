@@ -41,6 +41,8 @@ struct espm_net {
 	wait_queue_head_t sas_gone;
 };
 
+struct espm_net *espm_net_of(const struct net *net);
+
 /**
  * espm_count() - count a packet that concerns no SA
  * @en: the namespace

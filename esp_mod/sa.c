@@ -31,6 +31,19 @@ void espm_sa_exit(void)
 	destroy_workqueue(free_queue);
 }
 
+/**
+ * espm_sa_await() - wait until every SA of a namespace is freed
+ * @en: the namespace, whose SAs have all been killed
+ *
+ * Context: process, sleeps.
+ */
+void espm_sa_await(struct espm_net *en)
+{
+	wait_event(en->sas_gone, !atomic_read(&en->sas));
+	/* The last free may still be about to wake this namespace up. */
+	flush_workqueue(free_queue);
+}
+
 static void free_in_worker(struct work_struct *work)
 {
 	espm_sa_free(container_of(to_rcu_work(work), struct espm_sa, free_work));

@@ -137,6 +137,7 @@ struct espm_sa {
 
 int espm_sa_init(void);
 void espm_sa_exit(void);
+void espm_sa_await(struct espm_net *en);
 struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, u32 window);
 void espm_sa_free(struct espm_sa *sa);
 void espm_sa_kill(struct espm_sa *sa);

@@ -136,6 +136,28 @@ static void choose_outbound(struct espm_link *link)
 	RCU_INIT_POINTER(link->out, NULL);
 }
 
+/**
+ * espm_sad_outbound_rcu() - the SA that protects for a link
+ * @link: SAs of one reqid
+ *
+ * An SA may have ended by itself, out of sequence numbers, since the link last
+ * chose; an older one then serves on.
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the newest usable outbound SA, borrowed, or NULL.
+ */
+struct espm_sa *espm_sad_outbound_rcu(const struct espm_link *link)
+{
+	struct espm_sa *sa = rcu_dereference(link->out);
+
+	if (likely(sa && espm_sa_usable(sa)))
+		return sa;
+	list_for_each_entry_rcu(sa, &link->outbound, in_link)
+		if (espm_sa_usable(sa))
+			return sa;
+	return NULL;
+}
+
 static int refuse(struct netlink_ext_ack *extack, int err)
 {
 	if (err == -EEXIST)
@@ -196,7 +218,7 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
 
 	if (outbound) {
-		list_add(&sa->in_link, &sa->link->outbound);
+		list_add_rcu(&sa->in_link, &sa->link->outbound);
 		choose_outbound(sa->link);
 	}
 	return 0;
@@ -228,7 +250,7 @@ void espm_sad_del(struct espm_net *en, struct espm_sa *sa)
 	rhashtable_remove_fast(&sad->by_name, &sa->by_name, by_name_params);
 	if (sa->name.dir == ESPM_DIR_OUT) {
 		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
-		list_del(&sa->in_link);
+		list_del_rcu(&sa->in_link);
 		choose_outbound(sa->link);
 	}
 	espm_sad_link_put(en, sa->link);

@@ -22,7 +22,7 @@ struct netlink_ext_ack;
  * @node: place in the SAD, by @reqid
  * @reqid: the number
  * @users: SAs and policies that hold a reference; guarded by espm_net.lock
- * @outbound: outbound SAs, newest first; guarded by espm_net.lock
+ * @outbound: outbound SAs, newest first; changed under espm_net.lock, read under RCU
  * @out: the newest usable outbound SA, read under RCU; no reference: it is
  *	changed before that SA is killed
  * @rcu: its end
@@ -62,6 +62,7 @@ void espm_sad_flush(struct espm_net *en);
 struct espm_sa *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
+struct espm_sa *espm_sad_outbound_rcu(const struct espm_link *link);
 struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid);
 void espm_sad_link_put(struct espm_net *en, struct espm_link *link);
 

@@ -59,7 +59,12 @@ int espm_spd_init(struct espm_net *en)
  */
 void espm_spd_exit(struct espm_net *en)
 {
+	u8 dir;
+
 	WARN_ON(!xa_empty(&en->spd.by_id));
+	/* An empty class stays where there was no memory to remove it. */
+	for (dir = 0; dir <= ESPM_DIR_MAX; dir++)
+		kfree(rcu_dereference_raw(en->spd.classes[dir]));
 	xa_destroy(&en->spd.by_id);
 	rhltable_destroy(&en->spd.table);
 }

@@ -40,6 +40,8 @@
 	DROP(IN_ECN, "in_ecn", "outer header says congestion, inner cannot (RFC 6040)") \
 	DROP(IN_SELECTOR, "in_selector", "inner packet is outside of the SA's selector") \
 	DROP(IN_POLICY, "in_policy", "no inbound policy wants the inner packet from this SA") \
+	DROP(IN_NO_ROUTE, "in_no_route", \
+	     "opened, and then without a route to where NAT sends it") \
 	DROP(IN_NEST, "in_nest", "too many layers of transport mode inside of each other") \
 	DROP(IN_QUEUE, "in_queue", "the queue of the esp device is full, or the device is down") \
 	DROP(IN_CLEAR, "in_clear", "came in clear where policy says ESP") \
@@ -60,6 +62,8 @@
 	DROP(OUT_FRAGMENT, "out_fragment", "a fragment, which transport mode must not carry") \
 	DROP(OUT_TOO_BIG, "out_too_big", \
 	     "larger than the SA's MTU and not to be fragmented; its sender was told") \
+	DROP(OUT_TOO_LONG, "out_too_long", \
+	     "so long that with ESP it would pass 65535 bytes") \
 	DROP(OUT_SEGMENT, "out_segment", \
 	     "segmentation or checksum of an offloaded packet failed") \
 	DROP(OUT_NO_ROUTE, "out_no_route", "no route to the SA's destination") \
