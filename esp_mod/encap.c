@@ -108,6 +108,27 @@ struct dst_entry *espm_encap_route(struct espm_sa *sa)
 }
 
 /**
+ * espm_encap_path_mtu() - MTU of the way to an SA's destination
+ * @sa: the SA
+ * @dst: its route
+ *
+ * Exceptions of the route are left out: what we tell a local sender about its
+ * own packets becomes one, and where inner and outer destination are the same
+ * it would be subtracted from once more with each packet.
+ *
+ * Return: the route's configured MTU, or the device's.
+ */
+u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst)
+{
+	u32 mtu = 0;
+
+	if (sa->name.family == AF_INET ||
+	    !(((const struct rt6_info *)dst)->rt6i_flags & RTF_CACHE))
+		mtu = dst_metric_raw(dst, RTAX_MTU);
+	return mtu ?: READ_ONCE(dst->dev->mtu);
+}
+
+/**
  * espm_encap_headroom() - room in front of a payload
  * @sa: the SA
  * @dst: where its packets go

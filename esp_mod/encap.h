@@ -25,6 +25,7 @@ struct espm_origin {
 
 int espm_encap_own(struct sk_buff *skb, u32 headroom, u32 tailroom);
 struct dst_entry *espm_encap_route(struct espm_sa *sa);
+u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst);
 u32 espm_encap_headroom(const struct espm_sa *sa, const struct dst_entry *dst);
 void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
 		       bool df);

@@ -9,14 +9,14 @@
 #include "flow.h"
 
 /* The first word behind a UDP header is zero where IKE shares ESP's port. */
-static bool is_ike(const struct sk_buff *skb, int offset, const struct espm_flow *flow)
+static bool is_ike(const struct sk_buff *skb, int offset, u16 port)
 {
 	__be32 buf;
 	const __be32 *marker;
 
-	if (flow->sport == ESPM_PORT_IKE || flow->dport == ESPM_PORT_IKE)
+	if (port == ESPM_PORT_IKE)
 		return true;
-	if (flow->sport != ESPM_PORT_NATT && flow->dport != ESPM_PORT_NATT)
+	if (port != ESPM_PORT_NATT)
 		return false;
 	marker = skb_header_pointer(skb, offset + ESPM_UDP_LEN, sizeof(buf), &buf);
 	return marker && !*marker;
@@ -27,7 +27,9 @@ static bool is_neighbour_discovery(u8 type)
 	return type >= NDISC_ROUTER_SOLICITATION && type <= NDISC_REDIRECT;
 }
 
-static void read_ports(struct espm_flow *flow, const struct sk_buff *skb, int offset)
+/* @on_link: the hop limit says that no router has passed the packet on */
+static void read_ports(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir,
+		       bool on_link)
 {
 	__be16 buf[2];
 	const __be16 *port;
@@ -46,8 +48,10 @@ static void read_ports(struct espm_flow *flow, const struct sk_buff *skb, int of
 		flow->sport = ntohs(port[0]);
 		flow->dport = ntohs(port[1]);
 		flow->ports = ESPM_PORTS_SEEN;
+		/* Of a daemon here: its own port is the source of what leaves. */
 		if (flow->proto == IPPROTO_UDP)
-			flow->vital = is_ike(skb, offset, flow);
+			flow->vital = is_ike(skb, offset, dir == ESPM_DIR_OUT ? flow->sport :
+									       flow->dport);
 		return;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
@@ -56,8 +60,8 @@ static void read_ports(struct espm_flow *flow, const struct sk_buff *skb, int of
 			break;
 		flow->sport = icmp[0] << 8 | icmp[1];
 		flow->ports = ESPM_PORTS_SEEN;
-		if (flow->proto == IPPROTO_ICMPV6)
-			flow->vital = is_neighbour_discovery(icmp[0]);
+		if (flow->proto == IPPROTO_ICMPV6 && flow->family == AF_INET6)
+			flow->vital = on_link && is_neighbour_discovery(icmp[0]);
 		return;
 	default:
 		return;
@@ -66,7 +70,7 @@ static void read_ports(struct espm_flow *flow, const struct sk_buff *skb, int of
 	flow->ports = ESPM_PORTS_HIDDEN;
 }
 
-static int read4(struct espm_flow *flow, const struct sk_buff *skb, int offset)
+static int read4(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir)
 {
 	const struct iphdr *ip;
 	struct iphdr buf;
@@ -82,14 +86,15 @@ static int read4(struct espm_flow *flow, const struct sk_buff *skb, int offset)
 		flow->ports = ESPM_PORTS_HIDDEN;
 		return 0;
 	}
-	read_ports(flow, skb, offset + ip->ihl * 4);
+	read_ports(flow, skb, offset + ip->ihl * 4, dir, false);
 	return 0;
 }
 
-static int read6(struct espm_flow *flow, const struct sk_buff *skb, int offset)
+static int read6(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir)
 {
 	const struct ipv6hdr *ip;
 	struct ipv6hdr buf;
+	bool on_link;
 	__be16 frag;
 
 	ip = skb_header_pointer(skb, offset, sizeof(buf), &buf);
@@ -99,14 +104,14 @@ static int read6(struct espm_flow *flow, const struct sk_buff *skb, int offset)
 	flow->proto = ip->nexthdr;
 	flow->src.v6 = ip->saddr;
 	flow->dst.v6 = ip->daddr;
-	offset = ipv6_skip_exthdr(skb, offset + sizeof(buf), &flow->proto, &frag);
-	if (offset < 0)
-		return -EINVAL;
-	if (frag & htons(IP6_OFFSET)) {
-		flow->ports = ESPM_PORTS_HIDDEN;
+	on_link = ip->hop_limit == 255;
+	if (flow->proto == NEXTHDR_NONE)
 		return 0;
-	}
-	read_ports(flow, skb, offset);
+	offset = ipv6_skip_exthdr(skb, offset + sizeof(buf), &flow->proto, &frag);
+	/* Where even the protocol is hidden, no policy could tell. */
+	if (offset < 0 || frag & htons(IP6_OFFSET))
+		return flow->proto == NEXTHDR_NONE ? 0 : -EINVAL;
+	read_ports(flow, skb, offset, dir, on_link);
 	return 0;
 }
 
@@ -115,11 +120,12 @@ static int read6(struct espm_flow *flow, const struct sk_buff *skb, int offset)
  * @flow: result
  * @skb: holds the packet; nothing is pulled
  * @offset: of the IP header, from skb->data
+ * @dir: enum espm_direction
  *
  * Context: any.
  * Return: 0, or -EINVAL if the IP headers are cut short or wrong.
  */
-int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset)
+int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir)
 {
 	const u8 *version;
 	u8 buf;
@@ -130,9 +136,9 @@ int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset
 		return -EINVAL;
 	switch (*version >> 4) {
 	case 4:
-		return read4(flow, skb, offset);
+		return read4(flow, skb, offset, dir);
 	case 6:
-		return read6(flow, skb, offset);
+		return read6(flow, skb, offset, dir);
 	default:
 		return -EINVAL;
 	}

@@ -6,6 +6,6 @@
 #include <linux/skbuff.h>
 #include "selector.h"
 
-int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset);
+int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir);
 
 #endif /* _ESPM_FLOW_H */

@@ -4,15 +4,18 @@
  * enough, is its number new, open it, commit the number, read the trailer, is
  * the packet inside one that this SA may carry, deliver.
  */
+#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/udp.h>
 #include <net/dsfield.h>
+#include <net/addrconf.h>
 #include <net/gro_cells.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/ipv6_stubs.h>
 #include <net/route.h>
+#include "compat.h"
 #include "crypto.h"
 #include "encap.h"
 #include "flow.h"
@@ -129,6 +132,14 @@ static struct espm_sa *find_sa(struct espm_net *en, const struct sk_buff *skb,
 	return sa;
 }
 
+/* IKE that is only forwarded is traffic like any other. */
+static bool is_local(struct net *net, const struct espm_flow *flow)
+{
+	if (flow->family == AF_INET)
+		return inet_addr_type(net, flow->dst.v4) == RTN_LOCAL;
+	return ipv6_chk_addr(net, &flow->dst.v6, NULL, 0);
+}
+
 /**
  * espm_input_ask_clear() - may a packet come in as it is?
  * @en: the namespace
@@ -151,10 +162,12 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb)
 
 	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_IN]))
 		return ESPM_ACCEPT;
-	if (espm_flow_read(&flow, skb, skb_network_offset(skb))) {
+	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN)) {
 		espm_count(en, ESPM_IN_UNREADABLE);
 		return ESPM_DROP;
 	}
+	if (flow.proto == IPPROTO_UDP && !is_local(en->net, &flow))
+		flow.vital = false;
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
 	if (!policy)
 		return ESPM_ACCEPT;
@@ -276,14 +289,8 @@ static enum espm_counter commit_seq(struct espm_sa *sa, u64 seq)
 	}
 }
 
-/**
- * espm_input() - open an ESP packet
- * @ingress: from espm_input_ask(); its reference to the SA is used up
- * @skb: the packet, stolen
- *
- * Context: under rcu_read_lock(), softirqs off.
- */
-void espm_input(struct espm_ingress *ingress, struct sk_buff *skb)
+/* One ESP packet. Uses up a reference to the SA. */
+static void input_one(const struct espm_ingress *ingress, struct sk_buff *skb)
 {
 	struct espm_sa *sa = ingress->sa;
 	const struct ip_esp_hdr *esp;
@@ -325,6 +332,37 @@ drop:
 	espm_count_sa(sa, why);
 	kfree_skb(skb);
 	espm_sa_put(sa);
+}
+
+/**
+ * espm_input() - open an ESP packet
+ * @ingress: from espm_input_ask(); its reference to the SA is used up
+ * @skb: the packet, stolen; several in one if GRO merged ESP in UDP
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ */
+void espm_input(const struct espm_ingress *ingress, struct sk_buff *skb)
+{
+	struct sk_buff *segment, *next, *segments = skb;
+
+	/* Early demultiplexing may have found a socket for the outer packet. */
+	skb_orphan(skb);
+	if (skb_is_gso(skb)) {
+		segments = skb_gso_segment(skb, 0);
+		if (IS_ERR_OR_NULL(segments)) {
+			espm_count_sa(ingress->sa, ESPM_IN_MALFORMED);
+			kfree_skb(skb);
+			espm_sa_put(ingress->sa);
+			return;
+		}
+		consume_skb(skb);
+	}
+	skb_list_walk_safe(segments, segment, next) {
+		skb_mark_not_on_list(segment);
+		percpu_ref_get(&ingress->sa->ref);
+		input_one(ingress, segment);
+	}
+	espm_sa_put(ingress->sa);
 }
 
 /* Strip all that was outside; what is left begins with the inner IP header. */
@@ -392,7 +430,7 @@ static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_b
 	enum espm_match match;
 	struct espm_flow flow;
 
-	if (espm_flow_read(&flow, skb, skb_network_offset(skb)))
+	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN))
 		return ESPM_IN_INNER;
 	/* The exemptions are for what travels in clear. */
 	flow.vital = false;
@@ -421,7 +459,9 @@ static void scrub(struct sk_buff *skb)
 	skb->csum_valid = 0;
 	skb->csum_level = 0;
 	skb->encapsulation = 0;
+	skb->ignore_df = 0;
 	skb->pkt_type = PACKET_HOST;
+	skb_set_queue_mapping(skb, 0);
 	skb_clear_hash(skb);
 	skb_ext_reset(skb);
 	nf_reset_trace(skb);
@@ -457,6 +497,15 @@ static enum espm_counter deliver_transport(struct espm_op *op)
 	return ESPM_PASS;
 }
 
+static int route_again(struct sk_buff *skb)
+{
+	const struct iphdr *ip = ip_hdr(skb);
+
+	if (ip->version == 4)
+		return ip_route_input_noref(skb, ip->daddr, ip->saddr, ip->tos, skb->dev);
+	return ipv6_stub->ipv6_route_input(skb);
+}
+
 /**
  * espm_input_transport() - continuation of a packet opened in transport mode
  * @net: the namespace
@@ -471,19 +520,11 @@ static enum espm_counter deliver_transport(struct espm_op *op)
  */
 int espm_input_transport(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
-	const struct iphdr *ip = ip_hdr(skb);
-
 	/* Destination NAT drops the route. */
-	if (!skb_dst(skb)) {
-		if (ip->version == 4) {
-			if (ip_route_input_noref(skb, ip->daddr, ip->saddr, ip->tos, skb->dev)) {
-				kfree_skb(skb);
-				return NET_RX_DROP;
-			}
-		} else if (ipv6_stub->ipv6_route_input(skb)) {
-			kfree_skb(skb);
-			return NET_RX_DROP;
-		}
+	if (!skb_dst(skb) && route_again(skb)) {
+		espm_count(espm_net_of(net), ESPM_IN_NO_ROUTE);
+		kfree_skb(skb);
+		return NET_RX_DROP;
 	}
 	return dst_input(skb);
 }
@@ -524,6 +565,9 @@ static enum espm_counter accept(struct espm_op *op)
 
 	espm_sa_account(op->sa, op->skb->len);
 	scrub(op->skb);
+	/* The sum covers addresses that a NAT has changed (RFC 3948 section 3.1.2). */
+	if (op->encap && !tunnel)
+		op->skb->ip_summed = CHECKSUM_UNNECESSARY;
 	return tunnel ? deliver_tunnel(op) : deliver_transport(op);
 }
 

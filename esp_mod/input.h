@@ -27,7 +27,7 @@ struct espm_ingress {
 enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb);
 enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 				struct espm_ingress *ingress);
-void espm_input(struct espm_ingress *ingress, struct sk_buff *skb);
+void espm_input(const struct espm_ingress *ingress, struct sk_buff *skb);
 void espm_input_done(struct espm_op *op, int err);
 int espm_input_transport(struct net *net, struct sock *sk, struct sk_buff *skb);
 

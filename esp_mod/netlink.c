@@ -3,6 +3,7 @@
  * The generic netlink family: every handler checks the whole request before it
  * changes anything, and every refusal says why in one sentence.
  */
+#include <linux/inetdevice.h>
 #include <linux/module.h>
 #include <linux/random.h>
 #include <net/genetlink.h>
@@ -252,6 +253,14 @@ static int finish_reply(struct genl_info *info, struct sk_buff *msg, void *hdr, 
 
 /* Security associations. */
 
+static bool is_unicast(const union espm_addr *addr, u16 addr_family)
+{
+	if (addr_family == AF_INET)
+		return !ipv4_is_zeronet(addr->v4) && !ipv4_is_multicast(addr->v4) &&
+		       !ipv4_is_lbcast(addr->v4);
+	return !ipv6_addr_any(&addr->v6) && !ipv6_addr_is_multicast(&addr->v6);
+}
+
 static int read_endpoints(struct genl_info *info, struct espm_sa *sa)
 {
 	union espm_addr src, dst;
@@ -266,9 +275,12 @@ static int read_endpoints(struct genl_info *info, struct espm_sa *sa)
 	if (src_family != dst_family)
 		return REFUSE(info, info->attrs[ESPM_A_SA_SRC], -EINVAL,
 			      "source and destination are of different families");
-	if (!memchr_inv(&dst, 0, sizeof(dst)))
+	if (!is_unicast(&src, src_family))
+		return REFUSE(info, info->attrs[ESPM_A_SA_SRC], -EINVAL,
+			      "the source must be a unicast address");
+	if (!is_unicast(&dst, dst_family))
 		return REFUSE(info, info->attrs[ESPM_A_SA_DST], -EINVAL,
-			      "the destination must be an address of its own");
+			      "the destination must be a unicast address");
 	sa->src = src;
 	sa->name.dst = dst;
 	sa->name.family = dst_family;
@@ -322,6 +334,8 @@ static int read_window(struct genl_info *info, u8 dir, bool esn, u32 *window)
 	*window = attr ? nla_get_u32(attr) : ESPM_WINDOW_DEFAULT;
 	if (dir == ESPM_DIR_OUT && attr)
 		return REFUSE(info, attr, -EINVAL, "only an inbound SA has a replay window");
+	if (*window > ESPM_WINDOW_MAX)
+		return REFUSE(info, attr, -ERANGE, "a replay window has 65536 packets at most");
 	if (esn && !*window)
 		return REFUSE(info, attr, -EINVAL,
 			      "extended sequence numbers need a replay window (RFC 4303): turn them off too");
@@ -385,8 +399,8 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 /* Every attribute of an SA, for get and dump. */
 static int sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 {
-	u64 packets, bytes, seq;
-	u32 i, drops;
+	u64 packets, bytes, seq, drops;
+	u32 i;
 
 	espm_sa_load_sum(sa, &packets, &bytes);
 	if (sa->name.dir == ESPM_DIR_OUT) {
@@ -471,9 +485,12 @@ int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 	int err;
 
 	err = may_configure(skb, info->extack);
-	if (err)
-		return err;
-	err = sa_read(info, en, &sa);
+	if (!err)
+		err = sa_read(info, en, &sa);
+	/* The request, and the refusal that quotes it, outlive this. */
+	if (info->attrs[ESPM_A_SA_KEY])
+		memzero_explicit(nla_data(info->attrs[ESPM_A_SA_KEY]),
+				 nla_len(info->attrs[ESPM_A_SA_KEY]));
 	if (err)
 		return err;
 	/* Nothing may fail once the SA is there. */

@@ -7,6 +7,7 @@
 #include <linux/random.h>
 #include <linux/udp.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include "compat.h"
 #include "crypto.h"
@@ -73,7 +74,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
 
 	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_OUT]))
 		return ESPM_ACCEPT;
-	if (espm_flow_read(&flow, skb, skb_network_offset(skb))) {
+	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT)) {
 		espm_count(en, ESPM_OUT_UNREADABLE);
 		return ESPM_DROP;
 	}
@@ -110,7 +111,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
 		espm_count(en, ESPM_OUT_NEST);
 		return ESPM_DROP;
 	}
-	sa = rcu_dereference(policy->link->out);
+	sa = espm_sad_outbound_rcu(policy->link);
 	if (!sa || !espm_sa_tryget(sa)) {
 		espm_count(en, ESPM_OUT_NO_SA);
 		return ESPM_DROP;
@@ -165,12 +166,18 @@ static u32 find_payload(struct sk_buff *skb, u32 *next_at)
 static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb, u32 path_mtu,
 				   bool *fits)
 {
+	u32 longest = sa->name.family == AF_INET ? IP_MAX_MTU : IP6_MAX_MTU;
 	bool v4 = ip_hdr(skb)->version == 4;
 	u32 least = v4 ? ESPM_IPV4_MIN_MTU : ESPM_IPV6_MIN_MTU;
 	u32 mtu, next_at, hdr_len = 0;
 
 	if (sa->mode == ESPM_MODE_TRANSPORT)
 		hdr_len = find_payload(skb, &next_at);
+	if (hdr_len > skb->len)
+		return ESPM_OUT_UNREADABLE;
+	/* Not even fragments can make up a packet longer than its length field. */
+	if (!skb_is_gso(skb) && skb->len > espm_sa_inner_mtu(sa, longest, hdr_len))
+		return ESPM_OUT_TOO_LONG;
 	mtu = espm_sa_inner_mtu(sa, path_mtu, hdr_len);
 	if (skb_is_gso(skb))
 		*fits = skb_gso_validate_network_len(skb, mtu);
@@ -336,7 +343,7 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 			goto drop;
 		}
 	}
-	why = check_fit(sa, skb, dst_mtu(dst), &fits);
+	why = check_fit(sa, skb, espm_encap_path_mtu(sa, dst), &fits);
 	if (why != ESPM_PASS)
 		goto drop;
 	df = fits && espm_hdr_df(skb->data);
