@@ -483,6 +483,10 @@ class Lab:
                     file.write("0")
         return [self.spaces[name] for name in names]
 
+    def pin(self):
+        """Stay on one CPU, so that packets stay in order."""
+        os.sched_setaffinity(0, {0})
+
     def join(self, *wires):
         """Wires, each `ns:dev ns:dev'."""
         lines = ""

@@ -375,6 +375,7 @@ def ports_hidden(lab, story):
 
 
 def main(lab):
+    lab.pin()
     story = Story(lab)
     for part in (listener_works, no_sa, no_sa_big, tunnel, wrong_key, deleted, policies_changed,
                  forged, malformed, priorities, ports_hidden, loopback):

@@ -224,6 +224,7 @@ def reflected(lab, story):
 
 
 def main(lab):
+    lab.pin()
     story = Story(lab)
     for part in (once_more, any_order, forged, reflected):
         part(lab, story)
