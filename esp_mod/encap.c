@@ -205,8 +205,10 @@ void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst
  * @sa: the SA
  * @hdr_len: bytes of IP header and of the extension headers that stay outside
  * @next_at: offset in it of the byte that names the next header
+ * @df: whether the packet must not be fragmented
  */
-void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at)
+void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at,
+			  bool df)
 {
 	u32 room = room_of(sa);
 
@@ -215,6 +217,11 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr
 	skb_reset_network_header(skb);
 	skb_set_transport_header(skb, hdr_len);
 	skb->data[next_at] = outer_protocol(sa);
+	/* Fragments need a number, which whoever set DF may have left out. */
+	if (sa->name.family == AF_INET && !df && espm_hdr_df(skb->data)) {
+		ip_hdr(skb)->frag_off &= ~htons(IP_DF);
+		__ip_select_ident(sa->en->net, ip_hdr(skb), 1);
+	}
 	write_udp(skb, sa);
 }
 

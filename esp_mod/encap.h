@@ -29,7 +29,8 @@ u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst);
 u32 espm_encap_headroom(const struct espm_sa *sa, const struct dst_entry *dst);
 void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
 		       bool df);
-void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at);
+void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at,
+			  bool df);
 void espm_encap_send(struct espm_op *op);
 struct espm_origin espm_encap_origin(const struct sk_buff *skb);
 

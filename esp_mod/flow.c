@@ -6,6 +6,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/ndisc.h>
+#include <net/netfilter/nf_conntrack.h>
 #include "flow.h"
 
 /* The first word behind a UDP header is zero where IKE shares ESP's port. */
@@ -142,4 +143,27 @@ int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset
 	default:
 		return -EINVAL;
 	}
+}
+
+/**
+ * espm_flow_before_nat() - put back what NAT has changed in a flow
+ * @flow: of @skb as it is now
+ * @skb: the packet
+ *
+ * Context: any.
+ */
+void espm_flow_before_nat(struct espm_flow *flow, const struct sk_buff *skb)
+{
+	const struct nf_conntrack_tuple *tuple;
+	enum ip_conntrack_info info;
+	const struct nf_conn *ct;
+
+	ct = nf_ct_get(skb, &info);
+	if (!ct || !(ct->status & IPS_NAT_MASK))
+		return;
+	tuple = &ct->tuplehash[CTINFO2DIR(info)].tuple;
+	memcpy(&flow->src, &tuple->src.u3, sizeof(flow->src));
+	memcpy(&flow->dst, &tuple->dst.u3, sizeof(flow->dst));
+	flow->sport = ntohs(tuple->src.u.all);
+	flow->dport = ntohs(tuple->dst.u.all);
 }

@@ -20,32 +20,31 @@
 #include "sa.h"
 #include "trailer.h"
 
-/* Where one of our own packets lost its mark, its SPI tells. */
+/* Where one of our own packets lost its mark, or NAT came between, its SPI tells. */
 static void find_origin(struct espm_net *en, const struct sk_buff *skb,
-			const struct espm_flow *flow, struct espm_origin *origin)
+			const struct espm_flow *now, struct espm_origin *origin)
 {
-	struct espm_sa_name name = {
-		.family = flow->family,
-		.dir = ESPM_DIR_OUT,
-		.dst = flow->dst,
-	};
-	int offset = flow->upper;
+	struct espm_sa_name name = { .family = now->family, .dir = ESPM_DIR_OUT };
+	int offset = now->upper;
+	struct espm_flow sealed = *now;
 	const struct espm_sa *sa;
 	const __be32 *spi;
 
-	if (flow->proto == IPPROTO_UDP)
+	if (now->proto == IPPROTO_UDP)
 		offset += ESPM_UDP_LEN;
-	else if (flow->proto != IPPROTO_ESP)
+	else if (now->proto != IPPROTO_ESP)
 		return;
 	spi = skb_header_pointer(skb, offset, sizeof(name.spi), &name.spi);
 	if (!spi)
 		return;
+	espm_flow_before_nat(&sealed, skb);
+	name.dst = sealed.dst;
 	name.spi = *spi;
 	sa = espm_sad_find_rcu(en, &name);
-	if (!sa || espm_addr_cmp(&sa->src, &flow->src, flow->family))
+	if (!sa || espm_addr_cmp(&sa->src, &sealed.src, sealed.family))
 		return;
-	if (flow->proto == IPPROTO_UDP &&
-	    (flow->sport != ntohs(sa->encap_sport) || flow->dport != ntohs(sa->encap_dport)))
+	if (sealed.proto == IPPROTO_UDP &&
+	    (sealed.sport != ntohs(sa->encap_sport) || sealed.dport != ntohs(sa->encap_dport)))
 		return;
 	origin->reqid = sa->reqid;
 	origin->depth = 1;
@@ -251,7 +250,7 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, bool df
 	if (tunnel)
 		espm_encap_tunnel(skb, op->sa, dst, df);
 	else
-		espm_encap_transport(skb, op->sa, hdr_len, next_at);
+		espm_encap_transport(skb, op->sa, hdr_len, next_at, df);
 	op->len = ESPM_HDR_LEN + suite->iv_len + payload + trailer + suite->icv_len;
 	op->esp = skb->len - op->len;
 	esp = (void *)skb->data + op->esp;

@@ -557,6 +557,9 @@ class Lab:
             self.children.append(pid)
             return pid
         try:
+            # Else a namespace that is deleted would live on in here.
+            for ns in self.spaces.values():
+                ns.close()
             data = os.urandom(size)
             for sock, _ in pairs:
                 sock.setblocking(False)

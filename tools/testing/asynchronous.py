@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Makes a suite asynchronous, by a template of the kernel's around its driver.
+
+cryptd hands each packet to a kernel thread, pcrypt to other CPUs. Debian's kernel
+tests what it instantiates, and there cryptd fails its own test for some AEADs.
+"""
+
+import os
+import socket
+
+from lab import check, command
+
+INSTANCES = {}
+
+
+def is_async(sa, lab):
+    """Whether an SA has such a driver."""
+    return sa["driver"].startswith("cryptd(" if lab.debug else "pcrypt(")
+
+
+def make_async(lab, ns, suite, esn=True):
+    """From now on SAs of this suite have an asynchronous driver; its name.
+
+    Binding a socket to TEMPLATE(DRIVER) makes that instance, of better priority
+    than DRIVER itself.
+    """
+    def probe():
+        ns.sa("in", 0xfffff, "192.0.2.99", "192.0.2.98", suite,
+              os.urandom(lab.suites()[suite]["key_len"]),
+              more=f"reqid 99 esn {'on' if esn else 'off'}")
+        sa = ns.sas()[0xfffff]
+        ns.espctl("sa del spi 0xfffff dst 192.0.2.98 dir in")
+        return sa
+
+    template = "cryptd" if lab.debug else "pcrypt"
+    sa = probe()
+    if not is_async(sa, lab):
+        if not lab.debug:
+            command("modprobe -a pcrypt algif_aead")
+        INSTANCES[suite, esn] = alg = socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET)
+        alg.bind(("aead", f"{template}({sa['driver']})"))
+        sa = probe()
+        check(is_async(sa, lab), f"the driver of {suite} is {sa['driver']}")
+    return sa["driver"]

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Asynchronous crypto: packets wait for their driver while the world ends.
+
+     A ---------- g1 ======ESP====== g2 ---------- B
+  10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+
+The driver is cryptd, or pcrypt, by which every packet is sealed and opened
+later, in another context. SAs, namespaces and the module go while it does.
+"""
+
+import os
+
+from asynchronous import is_async, make_async
+from lab import ask, check, drain, equal, eventually, stream
+
+SUITES = (("aes128gcm16", True), ("chacha20poly1305", True), ("aes128-sha256", True),
+          ("aes256-sha256", False), ("null-sha256", True))
+
+
+def configure(lab, g1, g2, suite, esn=True):
+    for gate in (g1, g2):
+        gate.silence()
+    lab.protect(g1, g2)
+    lab.tunnel(g1, g2, suite, more=f"reqid 1 esn {'on' if esn else 'off'}")
+
+
+def main(lab):
+    a, g1, g2, b = lab.sites()
+    near, far = a.udp("10.1.0.2", 5001), b.udp("10.2.0.2", 5002)
+    listener = b.listen("10.2.0.2", 5004)
+
+    for suite, esn in SUITES:
+        with lab.test(f"{suite}/{'esn' if esn else 'noesn'}/tunnel",
+                      f"{suite} by an asynchronous driver carries UDP and TCP"):
+            make_async(lab, g1, suite, esn)
+            configure(lab, g1, g2, suite, esn)
+            for sa in (*g1.sas().values(), *g2.sas().values()):
+                check(is_async(sa, lab), f"driver {sa['driver']}")
+            for size in (1, 64, 1400, 4000):
+                ask(near, far, os.urandom(size))
+            stream(*a.connect(listener, "10.1.0.2"), os.urandom(40_000 if lab.debug else 250_000))
+            for gate in (g1, g2):
+                equal({k: v for k, v in gate.drops().items() if k != "out_too_big"}, {}, "drops")
+
+    for suite, esn in SUITES[:3]:
+        with lab.test(f"{suite}/{'esn' if esn else 'noesn'}/transport",
+                      f"{suite} by an asynchronous driver in transport mode"):
+            for gate in (g1, g2):
+                gate.silence()
+            for spi, src, dst, ways in ((0x6001, "192.0.2.1", "192.0.2.2", ("out", "in")),
+                                        (0x6002, "192.0.2.2", "192.0.2.1", ("in", "out"))):
+                key = os.urandom(lab.suites()[suite]["key_len"])
+                for gate, way in zip((g1, g2), ways):
+                    gate.sa(way, spi, src, dst, suite, key, "transport")
+                    gate.policy(f"dir {way} src {src} dst {dst} action protect reqid 1")
+            one, two = g1.udp("192.0.2.1", 5001), g2.udp("192.0.2.2", 5002)
+            for size in (1, 64, 1400, 4000):
+                ask(one, two, os.urandom(size))
+            door = g2.listen("192.0.2.2", 5004)
+            stream(*g1.connect(door, "192.0.2.1"), os.urandom(40_000))
+            check(all(is_async(sa, lab) and sa["packets"] > 4
+                      for sa in g2.sas().values()), "another driver, or no packets")
+            for sock in (one, two, door):
+                sock.close()
+
+    near.close()
+    far.close()
+    left = [a.udp("10.1.0.2", 6000 + n) for n in range(2)]
+    right = [b.udp("10.2.0.2", 6000 + n) for n in range(2)]
+    pids = [lab.load(*((sock, ("10.2.0.2", 6000 + n)) for n, sock in enumerate(left)), size=1000),
+            lab.load(*((sock, ("10.1.0.2", 6000 + n)) for n, sock in enumerate(right)), size=100)]
+
+    def passes():
+        for sock in (left[0], right[0]):
+            drain(sock)
+            sock.settimeout(20)
+            sock.recv(4000)
+
+    rounds = 3 if lab.debug else 5
+    suites = [SUITES[n % 3][0] for n in range(rounds)]
+    with lab.test("delete", f"SAs deleted with packets in flight, {rounds} times"):
+        for suite in suites:
+            configure(lab, g1, g2, suite)
+            passes()
+            for gate in (g1, g2):
+                gate.espctl("sa del spi 0x1001 dst 192.0.2.2 dir " +
+                            ("out" if gate is g1 else "in"))
+                gate.espctl("sa del spi 0x1002 dst 192.0.2.1 dir " +
+                            ("in" if gate is g1 else "out"))
+            equal((g1.sas(), g2.sas()), ({}, {}), "SAs left")
+
+    with lab.test("flush", f"SAs and policies flushed with packets in flight, {rounds} times"):
+        for suite in suites:
+            configure(lab, g1, g2, suite)
+            passes()
+            for gate in (g1, g2):
+                gate.espctl("sa flush")
+                gate.espctl("policy flush")
+        passes()
+
+    with lab.test("rmmod", f"the module unloaded with packets in flight, {rounds} times"):
+        for suite in suites:
+            configure(lab, g1, g2, suite)
+            passes()
+            done = lab.rmmod()
+            equal(done.returncode, 0, f"rmmod: {done.stderr}")
+            lab.insmod()
+        passes()
+
+    with lab.test("namespace", "namespaces deleted with packets in flight"):
+        configure(lab, g1, g2, "aes128gcm16")
+        passes()
+        g2.delete()
+        g1.delete()
+        eventually(lambda: "eth0" not in a.read("/proc/net/dev") and
+                   "eth0" not in b.read("/proc/net/dev"), "both wires are gone", 60)
+        for pid in pids:
+            lab.unload(pid)
+        done = lab.rmmod()
+        equal(done.returncode, 0, f"rmmod: {done.stderr}")

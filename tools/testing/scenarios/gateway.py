@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A gateway with masquerade and a stateful firewall needs no extra rule.
+
+     A ---------- g1 ======ESP====== g2 ---------- B
+  10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+             masquerades to wan,
+             lets connections out, and only answers in
+"""
+
+import json
+import socket
+
+from lab import ask, check, drain, equal, eventually, stream
+
+RULES = """
+table ip gate {
+	chain nat {
+		type nat hook postrouting priority srcnat;
+		oifname "wan" masquerade
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		ct state established,related counter accept
+		iifname "lan" ct state new counter accept
+		counter
+	}
+	chain input {
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept
+		iifname "lan" accept
+		ip protocol esp accept
+		icmp type echo-request accept
+	}
+	chain inner {
+		type filter hook prerouting priority raw;
+		iifname "esp0" counter
+	}
+}
+"""
+
+
+def counters(ns, chain):
+    """Packets of each rule of a chain that has a counter."""
+    said = json.loads(ns.run(f"nft -j list chain ip gate {chain}").stdout)
+    return [part["counter"]["packets"] for item in said["nftables"] if "rule" in item
+            for part in item["rule"]["expr"] if "counter" in part]
+
+
+def tracked(ns, words):
+    """Lines of conntrack."""
+    return ns.run(f"conntrack -L {words}").stdout.splitlines()
+
+
+def main(lab):
+    a, g1, g2, b = lab.sites()
+    lab.protect(g1, g2)
+    lab.tunnel(g1, g2)
+    g1.run("nft -f -", text=RULES)
+    near, far = a.udp("10.1.0.2", 5001), b.udp("10.2.0.2", 5002)
+    outside = g2.udp("192.0.2.2", 5003)
+    listener = b.listen("10.2.0.2", 5004)
+
+    with lab.test("masquerade", "what leaves to elsewhere is masqueraded, so the rule works"):
+        near.sendto(b"out", ("192.0.2.2", 5003))
+        data, peer = outside.recvfrom(100)
+        equal((data, peer[0]), (b"out", "192.0.2.1"), "at g2")
+        outside.sendto(b"back", peer)
+        equal(near.recv(100), b"back", "at A")
+
+    with lab.test("exempt", "what goes into the tunnel keeps its addresses without a rule, and "
+                            "answers come back"):
+        near.sendto(b"in", ("10.2.0.2", 5002))
+        data, peer = far.recvfrom(100)
+        equal((data, peer), (b"in", ("10.1.0.2", 5001)), "at B")
+        ask(near, far, bytes(4000))
+        equal(g1.drops(), {}, "drops of g1")
+
+    with lab.test("stateful", "a TCP connection through the tunnel passes a stateful firewall"):
+        established, new, _ = counters(g1, "forward")
+        one, two = a.connect(listener, "10.1.0.2")
+        equal(two.getpeername()[0], "10.1.0.2", "B's peer")
+        stream(one, two, bytes(range(256)) * 400)
+        now = counters(g1, "forward")
+        equal(now[1] - new, 1, "packets that the firewall saw as new")
+        check(now[0] - established > 20, f"{now[0] - established} packets seen as established")
+
+    with lab.test("conntrack", "conntrack has the inner flows once, as ASSURED"):
+        lines = [line for line in tracked(g1, "-p tcp") if "dport=5004" in line]
+        equal(len(lines), 1, f"flows of {lines}")
+        check("ASSURED" in lines[0], lines[0])
+        lines = [line for line in tracked(g1, "-p udp") if "dport=5002" in line]
+        equal(len(lines), 1, f"flows of {lines}")
+        check("UNREPLIED" not in lines[0], lines[0])
+
+    with lab.test("conntrack-esp", "the outer flow is confirmed, and no flow is left unanswered"):
+        lines = tracked(g1, "-p 50")
+        check(lines, "no flow of ESP")
+        for line in lines:
+            check("UNREPLIED" not in line, line)
+        stats = g1.run("conntrack -S").stdout
+        check(all(f"{word}=0" in line for line in stats.splitlines()
+                  for word in ("insert_failed", "drop")), stats)
+
+    with lab.test("interface", "iifname esp0 counts exactly what comes out of the tunnel"):
+        before, = counters(g1, "inner")
+        for _ in range(20):
+            ask(near, far, b"count")
+        equal(counters(g1, "inner")[0] - before, 20, "packets of iifname esp0")
+
+    with lab.test("closed", "a new connection out of the tunnel is for the firewall to refuse"):
+        drain(near)
+        far.sendto(b"knock", ("10.1.0.2", 5009))
+        eventually(lambda: counters(g1, "forward")[2] > 0, "the last rule counts it")
+        g1.run('nft add rule ip gate forward iifname esp0 udp dport 5009 accept')
+        door = a.udp("10.1.0.2", 5009)
+        far.sendto(b"knock", ("10.1.0.2", 5009))
+        equal(door.recv(100), b"knock", "at A, once a rule lets it in by esp0")
+
+    with lab.test("filtered", "the administrator's input rules see ESP before it is opened"):
+        g1.run("nft insert rule ip gate input ip protocol esp ip saddr 192.0.2.2 counter drop")
+        before = g1.sas()[0x1002]["packets"]
+        far.sendto(b"refused", ("10.1.0.2", 5009))
+        eventually(lambda: counters(g1, "input")[0] > 0, "the rule counts it")
+        equal(g1.sas()[0x1002]["packets"], before, "packets of the SA")
+        g1.run("nft flush chain ip gate input")
+        g1.run("nft add rule ip gate input accept")
+
+    with lab.test("own", "the gateway's own traffic takes the tunnel as well"):
+        own = g1.udp("10.1.0.1", 5010)
+        ask(own, far, b"from the gateway")
+        own.close()
+
+    with lab.test("ping", "ping through the tunnel works, and its flow ends answered"):
+        before, = counters(g1, "inner")
+        a.run("ping -q -c 3 -i 0.2 -W 5 10.2.0.2")
+        equal(counters(g1, "inner")[0] - before, 3, "packets of iifname esp0")
+        for line in tracked(g1, "-p icmp"):
+            check("UNREPLIED" not in line, line)
+
+    with lab.test("unreachable", "ICMP errors about inner packets come back through the tunnel"):
+        with a:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.connect(("10.2.0.2", 5999))
+        sock.settimeout(5)
+        sock.send(b"nobody listens")
+        try:
+            sock.recv(100)
+            check(False, "somebody answered")
+        except ConnectionRefusedError:
+            pass
+        sock.close()
+
+    with lab.test("drops", "all of that dropped no packet but those of closed doors"):
+        for gate in (g1, g2):
+            # Senders of TCP learn the tunnel's MTU so.
+            equal({k: v for k, v in gate.drops().items() if k != "out_too_big"}, {}, "drops")

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+"""ESP in ESP ends, also where policies would catch their own output for ever.
+
+     A ---------- g1 ======ESP====== g2 ---------- B
+  10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+
+    transport inside of tunnel: A === B within g1 === g2
+    transport outside of tunnel: both between g1 and g2
+"""
+
+import os
+
+from asynchronous import make_async
+from lab import ESP, Counts, Packet, Wire, ask, check, drain, equal, eventually, stream
+
+COUNT = 20
+
+
+def pair(lab, left, right, spi, src, dst, mode, reqid, suite="aes128gcm16"):
+    """SAs there (spi) and back (spi + 1) between two namespaces."""
+    size = lab.suites()[suite]["key_len"]
+    for number, a, b, ways in ((spi, src, dst, ("out", "in")), (spi + 1, dst, src, ("in", "out"))):
+        key = os.urandom(size)
+        for ns, way in zip((left, right), ways):
+            ns.sa(way, number, a, b, suite, key, mode, f"reqid {reqid}")
+
+
+class Story:
+    """The sites."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.sites = self.a, self.g1, self.g2, self.b = lab.sites()
+        self.near, self.far = self.a.udp("10.1.0.2", 5001), self.b.udp("10.2.0.2", 5002)
+        self.wire = Wire(self.g1, "wan", "ip")
+
+    def silence(self):
+        for ns in self.sites:
+            ns.silence()
+        drain(self.near)
+        drain(self.far)
+        self.wire.packets()
+
+    def esp_alone(self):
+        """Packets on the wire, all of them ESP."""
+        packets = [Packet(frame) for frame in self.wire.packets()]
+        equal({packet.proto for packet in packets} - {ESP}, set(), "other protocols on the wire")
+        return packets
+
+
+def any_any(lab, story, suite, name):
+    with lab.test(f"any/{name}", "any-any policies do not wrap what they have made themselves: one "
+                                 "layer, and it arrives"):
+        story.silence()
+        pair(lab, story.g1, story.g2, 0x1001, "192.0.2.1", "192.0.2.2", "tunnel", 1, suite)
+        for gate in (story.g1, story.g2):
+            gate.policy("dir out action protect reqid 1")
+        # g1 takes all that comes by wan only out of the tunnel, g2 likewise; the
+        # sites' own nets are on this side of the gateways and come in clear.
+        story.g1.policy("dir in src 10.1.0.0/24 priority 1 action bypass")
+        story.g2.policy("dir in src 10.2.0.0/24 priority 1 action bypass")
+        story.g1.policy("dir out dst 10.1.0.0/24 priority 1 action bypass")
+        story.g2.policy("dir out dst 10.2.0.0/24 priority 1 action bypass")
+        for gate in (story.g1, story.g2):
+            gate.policy("dir in action protect reqid 1")
+        here, there = Counts(story.g1), Counts(story.g2)
+        for _ in range(COUNT):
+            ask(story.near, story.far, b"around the world")
+        equal([p.seq for p in story.esp_alone() if p.spi == 0x1001], list(range(1, COUNT + 1)),
+              "numbers on the wire: one packet of ESP for each")
+        here.become()
+        there.become()
+
+
+def around(lab, story, suite, name):
+    with lab.test(f"around/{name}", "a tunnel inside of transport mode between the same gateways: two "
+                                    "layers, both opened"):
+        story.silence()
+        lab.protect(story.g1, story.g2)
+        pair(lab, story.g1, story.g2, 0x1001, "192.0.2.1", "192.0.2.2", "tunnel", 1, suite)
+        pair(lab, story.g1, story.g2, 0x3001, "192.0.2.1", "192.0.2.2", "transport", 2, suite)
+        for gate, out, back in ((story.g1, "out", "in"), (story.g2, "in", "out")):
+            gate.policy(f"dir {out} src 192.0.2.1 dst 192.0.2.2 action protect reqid 2")
+            gate.policy(f"dir {back} src 192.0.2.2 dst 192.0.2.1 action protect reqid 2")
+        here, there = Counts(story.g1), Counts(story.g2)
+        for size in (1, 64, 1300, 4000):
+            ask(story.near, story.far, os.urandom(size))
+        listener = story.b.listen("10.2.0.2", 5004)
+        stream(*story.a.connect(listener, "10.1.0.2"), os.urandom(60_000))
+        listener.close()
+        equal({p.spi for p in story.esp_alone() if hasattr(p, "spi")} & {0x1001, 0x1002}, set(),
+              "SPIs of the inner layer on the wire")
+        for spi in (0x1001, 0x3001):
+            check(story.g2.sas()[spi]["packets"] >= 4, f"packets of {spi:#x}")
+        for counts in (here, there):
+            equal({k: v for k, v in counts.new().items() if k != "out_too_big"}, {}, "drops")
+
+
+def inside(lab, story, suite, name):
+    with lab.test(f"inside/{name}", "transport mode from A to B inside of the gateways' tunnel"):
+        story.silence()
+        lab.protect(story.g1, story.g2)
+        lab.tunnel(story.g1, story.g2, suite)
+        pair(lab, story.a, story.b, 0x4001, "10.1.0.2", "10.2.0.2", "transport", 7, suite)
+        for host, out, back in ((story.a, "out", "in"), (story.b, "in", "out")):
+            host.policy(f"dir {out} src 10.1.0.2 dst 10.2.0.2 action protect reqid 7")
+            host.policy(f"dir {back} src 10.2.0.2 dst 10.1.0.2 action protect reqid 7")
+        lan = Wire(story.a, "eth0", "ip")
+        for size in (1, 64, 1300, 4000):
+            ask(story.near, story.far, os.urandom(size))
+        listener = story.b.listen("10.2.0.2", 5004)
+        stream(*story.a.connect(listener, "10.1.0.2"), os.urandom(60_000))
+        listener.close()
+        equal({Packet(frame).proto for frame in lan.packets()} - {1}, {ESP}, "on A's own wire")
+        check(story.b.sas()[0x4001]["packets"] >= 4, "packets of the inner SA")
+        lan.close()
+        story.esp_alone()
+
+
+def endless(lab, story, suite, name):
+    with lab.test(f"endless/{name}", "two policies that feed each other end: each packet counts once "
+                                     "as out_nest"):
+        story.silence()
+        g1 = story.g1
+        size = lab.suites()[suite]["key_len"]
+        g1.sa("out", 0x5001, "192.0.2.1", "192.0.2.2", suite, os.urandom(size), more="reqid 1")
+        g1.sa("out", 0x5002, "192.0.2.1", "10.2.0.9", suite, os.urandom(size), more="reqid 2")
+        g1.policy("dir out dst 10.2.0.0/24 action protect reqid 1")
+        g1.policy("dir out dst 192.0.2.2 action protect reqid 2")
+        counts = Counts(g1)
+        for _ in range(COUNT):
+            story.near.sendto(b"for ever", ("10.2.0.2", 5002))
+        eventually(lambda: sum(counts.new().values()) >= COUNT, "each packet counted")
+        counts.become(out_nest=COUNT)
+        check(not story.wire.packets(), "something left")
+
+
+def translated(lab, story, suite, name):
+    with lab.test(f"translated/{name}", "source NAT of the ESP packets themselves does not have them "
+                                        "wrapped again"):
+        story.silence()
+        g1 = story.g1
+        g1.ip("addr replace 192.0.2.9/24 dev wan")
+        g1.run("nft -f -", text="table ip own { chain c { type nat hook postrouting priority srcnat;"
+                                " oifname wan snat to 192.0.2.9\n } }")
+        pair(lab, g1, story.g2, 0x1001, "192.0.2.1", "192.0.2.2", "tunnel", 1, suite)
+        g1.policy("dir out action protect reqid 1")
+        story.g2.policy("dir in src 10.1.0.0/24 action protect reqid 1")
+        here, there = Counts(g1), Counts(story.g2)
+        for number in range(COUNT):
+            story.near.sendto(b"elsewhere", ("10.2.0.2", 5002))
+            equal(story.far.recvfrom(100), (b"elsewhere", ("10.1.0.2", 5001)), f"packet {number}")
+        packets = [p for p in story.esp_alone() if p.src == "192.0.2.9"]
+        equal([p.seq for p in packets], list(range(1, COUNT + 1)), "numbers on the wire")
+        here.become()
+        there.become()
+        g1.run("nft delete table ip own")
+        g1.run("conntrack -F")
+
+
+def main(lab):
+    story = Story(lab)
+    for part in (any_any, around, inside, endless, translated):
+        part(lab, story, "aes128gcm16", "sync")
+    story.silence()
+    make_async(lab, story.g1, "chacha20poly1305")
+    for part in (any_any, around, inside, endless, translated):
+        part(lab, story, "chacha20poly1305", "async")
