@@ -142,7 +142,7 @@ def translated(lab, story, suite, name):
         g1 = story.g1
         g1.ip("addr replace 192.0.2.9/24 dev wan")
         g1.run("nft -f -", text="table ip own { chain c { type nat hook postrouting priority srcnat;"
-                                " oifname wan snat to 192.0.2.9\n } }")
+                                " oifname wan snat to 192.0.2.9\n }\n }")
         pair(lab, g1, story.g2, 0x1001, "192.0.2.1", "192.0.2.2", "tunnel", 1, suite)
         g1.policy("dir out action protect reqid 1")
         story.g2.policy("dir in src 10.1.0.0/24 action protect reqid 1")

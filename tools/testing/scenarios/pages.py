@@ -138,11 +138,14 @@ def disguise(lab, story, place, suite):
         send.connect((dst, 6002))
         take, _ = listener.accept()
         ns.run("nft -f -", text="table ip disguise { chain c { type filter hook output priority raw;"
-                                " tcp sport 6001 tcp dport 6002 ip protocol set 50\n } }")
+                                " tcp sport 6001 tcp dport 6002 ip protocol set 50\n }\n }")
         counts = Counts(story.g2)
+        # Less than a segment at a time, and whole blocks of any suite.
+        send.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         send.setblocking(False)
         with contextlib.suppress(BlockingIOError):
-            os.sendfile(send.fileno(), file.fd, 0, 65536)
+            for at in range(8):
+                os.sendfile(send.fileno(), file.fd, at * 4096, 1208)
         # Of one length or another, for an SA it is a forgery.
         eventually(lambda: counts.new().get("in_icv", 0) > 1, "forgeries counted")
         file.check("forged packets")
