@@ -91,6 +91,21 @@ static int read4(struct espm_flow *flow, const struct sk_buff *skb, int offset, 
 	return 0;
 }
 
+/* A fragment that is not the first one, from its fragment header on */
+static int read_fragment6(struct espm_flow *flow, const struct sk_buff *skb, int offset)
+{
+	const struct frag_hdr *hdr;
+	struct frag_hdr buf;
+
+	hdr = skb_header_pointer(skb, offset, sizeof(buf), &buf);
+	/* Where even the protocol is hidden, no policy could tell. */
+	if (!hdr || ipv6_ext_hdr(hdr->nexthdr))
+		return -EINVAL;
+	flow->proto = hdr->nexthdr;
+	flow->ports = ESPM_PORTS_HIDDEN;
+	return 0;
+}
+
 static int read6(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir)
 {
 	const struct ipv6hdr *ip;
@@ -109,9 +124,10 @@ static int read6(struct espm_flow *flow, const struct sk_buff *skb, int offset, 
 	if (flow->proto == NEXTHDR_NONE)
 		return 0;
 	offset = ipv6_skip_exthdr(skb, offset + sizeof(buf), &flow->proto, &frag);
-	/* Where even the protocol is hidden, no policy could tell. */
-	if (offset < 0 || frag & htons(IP6_OFFSET))
-		return flow->proto == NEXTHDR_NONE ? 0 : -EINVAL;
+	if (offset < 0)
+		return -EINVAL;
+	if (frag & htons(IP6_OFFSET))
+		return read_fragment6(flow, skb, offset);
 	read_ports(flow, skb, offset, dir, on_link);
 	return 0;
 }
