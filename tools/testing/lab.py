@@ -557,8 +557,11 @@ class Lab:
             self._suites = {suite["name"]: suite for suite in got}
         return self._suites
 
-    def load(self, *pairs, size=200):
-        """A process that sends datagrams for ever: (socket, address)...; its pid."""
+    def load(self, *pairs, size=200, pause=0.0):
+        """A process that sends datagrams for ever: (socket, address)...; its pid.
+
+        pause: seconds between two, that others get on as well
+        """
         pid = os.fork()
         if pid:
             self.children.append(pid)
@@ -574,6 +577,8 @@ class Lab:
                 for sock, peer in pairs:
                     with contextlib.suppress(OSError):
                         sock.sendto(data, peer)
+                    if pause:
+                        time.sleep(pause)
         finally:
             os._exit(0)
 

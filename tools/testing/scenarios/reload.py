@@ -51,8 +51,10 @@ def start(lab, a, b):
     """Four flows; their sockets' peers, and the processes."""
     left = [a.udp("10.1.0.2", 6000 + n) for n in range(2)]
     right = [b.udp("10.2.0.2", 6000 + n) for n in range(2)]
-    pids = [lab.load(*((sock, ("10.2.0.2", 6000 + n)) for n, sock in enumerate(left)), size=100),
-            lab.load(*((sock, ("10.1.0.2", 6000 + n)) for n, sock in enumerate(right)), size=1800)]
+    pids = [lab.load(*((sock, ("10.2.0.2", 6000 + n)) for n, sock in enumerate(left)), size=100,
+                     pause=0.002),
+            lab.load(*((sock, ("10.1.0.2", 6000 + n)) for n, sock in enumerate(right)), size=1800,
+                     pause=0.002)]
     return left, right, pids
 
 
