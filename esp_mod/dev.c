@@ -160,5 +160,6 @@ void espm_dev_destroy(struct espm_net *en)
 	/* Before the device, whose list of NAPI instances the cells are on. */
 	gro_cells_destroy(&en->cells);
 	unregister_netdev(en->dev);
-	en->dev = NULL;
+	/* The hooks, which may live on, compare it. */
+	WRITE_ONCE(en->dev, NULL);
 }

@@ -17,9 +17,9 @@
 
 /*
  * The packet that this CPU is handing to the stack right now, and its origin.
- * The POST_ROUTING hook takes the mark off again. Softirqs are off between the
- * two, so nothing else runs on this CPU; where a packet leaves the straight way
- * (NFQUEUE), the mark is gone and the hook asks the SAD instead.
+ * The last POST_ROUTING hook takes the mark off again. Softirqs are off between
+ * the two, so nothing else runs on this CPU; where a packet leaves the straight
+ * way (NFQUEUE), the mark is gone and the hook asks the SAD instead.
  */
 struct sent {
 	const struct sk_buff *skb;
@@ -107,6 +107,14 @@ struct dst_entry *espm_encap_route(struct espm_sa *sa)
 	return sa->name.family == AF_INET ? route4(sa) : route6(sa);
 }
 
+/* What a router told of our packets, or 0. */
+static u32 learned_mtu(const struct espm_sa *sa)
+{
+	u32 mtu = READ_ONCE(sa->path_mtu);
+
+	return mtu && time_before(jiffies, READ_ONCE(sa->path_mtu_until)) ? mtu : 0;
+}
+
 /**
  * espm_encap_path_mtu() - MTU of the way to an SA's destination
  * @sa: the SA
@@ -116,7 +124,8 @@ struct dst_entry *espm_encap_route(struct espm_sa *sa)
  * own packets becomes one, and where inner and outer destination are the same
  * it would be subtracted from once more with each packet.
  *
- * Return: the route's configured MTU, or the device's.
+ * Return: the route's configured MTU, or the device's, or what a router told
+ * of this SA's packets if that is less.
  */
 u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst)
 {
@@ -125,7 +134,8 @@ u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst)
 	if (sa->name.family == AF_INET ||
 	    !(((const struct rt6_info *)dst)->rt6i_flags & RTF_CACHE))
 		mtu = dst_metric_raw(dst, RTAX_MTU);
-	return mtu ?: READ_ONCE(dst->dev->mtu);
+	mtu = mtu ?: READ_ONCE(dst->dev->mtu);
+	return min(mtu, learned_mtu(sa) ?: mtu);
 }
 
 /**
@@ -182,6 +192,8 @@ void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst
 	memset(skb->cb, 0, sizeof(skb->cb));
 
 	if (sa->name.family == AF_INET) {
+		/* To the stack, too, the route's own MTU counts: see espm_encap_path_mtu(). */
+		IPCB(skb)->flags = IPSKB_FORWARDED;
 		outer.ttl = ip4_dst_hoplimit(dst);
 		skb_push(skb, sizeof(struct iphdr));
 		skb_reset_network_header(skb);
@@ -193,6 +205,9 @@ void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst
 		outer.ttl = ip6_dst_hoplimit(dst);
 		skb_push(skb, sizeof(struct ipv6hdr));
 		skb_reset_network_header(skb);
+		/* Nobody but the source makes fragments of IPv6. */
+		if (learned_mtu(sa) && learned_mtu(sa) <= dst_mtu(dst))
+			IP6CB(skb)->frag_max_size = learned_mtu(sa);
 		espm_hdr_build6(ipv6_hdr(skb), &outer);
 		skb->protocol = htons(ETH_P_IPV6);
 	}
@@ -217,10 +232,13 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr
 	skb_reset_network_header(skb);
 	skb_set_transport_header(skb, hdr_len);
 	skb->data[next_at] = outer_protocol(sa);
-	/* Fragments need a number, which whoever set DF may have left out. */
-	if (sa->name.family == AF_INET && !df && espm_hdr_df(skb->data)) {
-		ip_hdr(skb)->frag_off &= ~htons(IP_DF);
-		__ip_select_ident(sa->en->net, ip_hdr(skb), 1);
+	if (sa->name.family == AF_INET) {
+		IPCB(skb)->flags |= IPSKB_FORWARDED;
+		/* Fragments need a number, which whoever set DF may have left out. */
+		if (!df && espm_hdr_df(skb->data)) {
+			ip_hdr(skb)->frag_off &= ~htons(IP_DF);
+			__ip_select_ident(sa->en->net, ip_hdr(skb), 1);
+		}
 	}
 	write_udp(skb, sa);
 }
@@ -259,17 +277,26 @@ void espm_encap_send(struct espm_op *op)
  * espm_encap_origin() - is a packet that leaves one that we have just sealed?
  * @skb: a packet at POST_ROUTING
  *
- * Answers once for a packet: a device may wrap it and send it again.
- *
  * Context: softirqs off.
  * Return: its origin, zero if it is not ours.
  */
 struct espm_origin espm_encap_origin(const struct sk_buff *skb)
 {
-	struct sent *mine = this_cpu_ptr(&sent);
+	const struct sent *mine = this_cpu_ptr(&sent);
 
-	if (mine->skb != skb)
-		return (struct espm_origin){};
-	mine->skb = NULL;
-	return mine->origin;
+	return mine->skb == skb ? mine->origin : (struct espm_origin){};
+}
+
+/**
+ * espm_encap_forget() - take the mark of a sealed packet off
+ * @skb: a packet that leaves POST_ROUTING, one way or the other
+ *
+ * A device may wrap it and send it again, and its memory will be another packet's.
+ *
+ * Context: softirqs off, or the packet is not ours.
+ */
+void espm_encap_forget(const struct sk_buff *skb)
+{
+	if (this_cpu_read(sent.skb) == skb)
+		this_cpu_write(sent.skb, NULL);
 }

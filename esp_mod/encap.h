@@ -33,5 +33,6 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr
 			  bool df);
 void espm_encap_send(struct espm_op *op);
 struct espm_origin espm_encap_origin(const struct sk_buff *skb);
+void espm_encap_forget(const struct sk_buff *skb);
 
 #endif /* _ESPM_ENCAP_H */

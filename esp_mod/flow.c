@@ -165,21 +165,38 @@ int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset
  * espm_flow_before_nat() - put back what NAT has changed in a flow
  * @flow: of @skb as it is now
  * @skb: the packet
+ * @dir: what the hook at hand sees changed: the source on the way out, the
+ *	destination on the way in
  *
  * Context: any.
+ * Return: whether NAT has changed anything.
  */
-void espm_flow_before_nat(struct espm_flow *flow, const struct sk_buff *skb)
+bool espm_flow_before_nat(struct espm_flow *flow, const struct sk_buff *skb, u8 dir)
 {
+	bool out = dir == ESPM_DIR_OUT, ports = flow->ports == ESPM_PORTS_SEEN;
+	union espm_addr *addr = out ? &flow->src : &flow->dst;
+	u16 *port = out ? &flow->sport : &flow->dport;
 	const struct nf_conntrack_tuple *tuple;
 	enum ip_conntrack_info info;
 	const struct nf_conn *ct;
+	union espm_addr before;
+	u16 port_before;
 
 	ct = nf_ct_get(skb, &info);
 	if (!ct || !(ct->status & IPS_NAT_MASK))
-		return;
+		return false;
 	tuple = &ct->tuplehash[CTINFO2DIR(info)].tuple;
-	memcpy(&flow->src, &tuple->src.u3, sizeof(flow->src));
-	memcpy(&flow->dst, &tuple->dst.u3, sizeof(flow->dst));
-	flow->sport = ntohs(tuple->src.u.all);
-	flow->dport = ntohs(tuple->dst.u.all);
+	memcpy(&before, out ? &tuple->src.u3 : &tuple->dst.u3, sizeof(before));
+	/* NAT leaves type and code of ICMP alone. */
+	if (flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6 || !ports)
+		port_before = *port;
+	else
+		port_before = ntohs(out ? tuple->src.u.all : tuple->dst.u.all);
+	if (!espm_addr_cmp(addr, &before, flow->family) && *port == port_before)
+		return false;
+	*addr = before;
+	*port = port_before;
+	if (flow->proto == IPPROTO_UDP && ports)
+		flow->vital = is_ike(skb, flow->upper, port_before);
+	return true;
 }

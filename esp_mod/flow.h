@@ -7,6 +7,6 @@
 #include "selector.h"
 
 int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir);
-void espm_flow_before_nat(struct espm_flow *flow, const struct sk_buff *skb);
+bool espm_flow_before_nat(struct espm_flow *flow, const struct sk_buff *skb, u8 dir);
 
 #endif /* _ESPM_FLOW_H */

@@ -7,7 +7,9 @@
 #include <net/netfilter/ipv4/nf_defrag_ipv4.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
+#include "encap.h"
 #include "hooks.h"
+#include "icmp.h"
 #include "input.h"
 #include "main.h"
 #include "netns.h"
@@ -16,6 +18,7 @@
 enum {
 	PRIORITY_CLEAR4	= NF_IP_PRI_CONNTRACK_DEFRAG + 1,
 	PRIORITY_CLEAR6	= NF_IP6_PRI_CONNTRACK_DEFRAG + 1,
+	PRIORITY_CLEAR_CHANGED = NF_IP_PRI_NAT_DST + 1,
 	PRIORITY_IN	= NF_IP_PRI_CONNTRACK_HELPER - 1,
 	PRIORITY_OUT	= NF_IP_PRI_NAT_SRC - 1,
 	PRIORITY_OUT_CHANGED = NF_IP_PRI_NAT_SRC + 1,
@@ -39,16 +42,24 @@ static bool settle_conntrack(struct sk_buff *skb)
 	return true;
 }
 
-static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+static bool is_natted(const struct sk_buff *skb)
+{
+	enum ip_conntrack_info info;
+	const struct nf_conn *ct = nf_ct_get(skb, &info);
+
+	return ct && ct->status & IPS_NAT_MASK;
+}
+
+static unsigned int clear(struct sk_buff *skb, const struct nf_hook_state *state, bool behind_nat)
 {
 	struct espm_net *en = espm_net_of(state->net);
 
 	/* Opened and checked already, or it has never left this host. */
-	if (state->okfn == espm_input_transport || state->in == en->dev ||
+	if (state->okfn == espm_input_transport || state->in == READ_ONCE(en->dev) ||
 	    state->in->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
 
-	switch (espm_input_ask_clear(en, skb)) {
+	switch (espm_input_ask_clear(en, skb, behind_nat)) {
 	case ESPM_ACCEPT:
 		return NF_ACCEPT;
 	default:
@@ -56,11 +67,33 @@ static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_h
 	}
 }
 
+static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return clear(skb, state, false);
+}
+
+/* What destination NAT, or the way back of source NAT, has changed, is asked again. */
+static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
+				      const struct nf_hook_state *state)
+{
+	return is_natted(skb) ? clear(skb, state, true) : NF_ACCEPT;
+}
+
+static bool is_icmp(const struct sk_buff *skb)
+{
+	return ip_hdr(skb)->version == 4 ? ip_hdr(skb)->protocol == IPPROTO_ICMP :
+					   ipv6_hdr(skb)->nexthdr == IPPROTO_ICMPV6;
+}
+
 static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct espm_net *en = espm_net_of(state->net);
 	struct espm_ingress ingress;
 
+	if (is_icmp(skb)) {
+		espm_icmp_learn(en, skb);
+		return NF_ACCEPT;
+	}
 	switch (espm_input_ask(en, skb, &ingress)) {
 	case ESPM_ACCEPT:
 		return NF_ACCEPT;
@@ -81,7 +114,7 @@ static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook
 	return NF_STOLEN;
 }
 
-static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int out(struct sk_buff *skb, const struct nf_hook_state *state, bool behind_nat)
 {
 	struct espm_net *en = espm_net_of(state->net);
 	struct espm_egress egress;
@@ -91,13 +124,15 @@ static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hoo
 		return NF_ACCEPT;
 
 	local_bh_disable();
-	switch (espm_output_ask(en, skb, &egress)) {
+	switch (espm_output_ask(en, skb, behind_nat, &egress)) {
 	case ESPM_ACCEPT:
 		break;
 	case ESPM_DROP:
+		espm_encap_forget(skb);
 		verdict = NF_DROP;
 		break;
 	case ESPM_STEAL:
+		espm_encap_forget(skb);
 		if (settle_conntrack(skb)) {
 			espm_output(&egress, skb);
 			verdict = NF_STOLEN;
@@ -112,21 +147,29 @@ static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hoo
 	return verdict;
 }
 
+static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return out(skb, state, false);
+}
+
 /* What source NAT, or the way back of destination NAT, has changed, is asked again. */
 static unsigned int ask_out_changed(void *priv, struct sk_buff *skb,
 				    const struct nf_hook_state *state)
 {
-	enum ip_conntrack_info info;
-	const struct nf_conn *ct = nf_ct_get(skb, &info);
+	unsigned int verdict = NF_ACCEPT;
 
-	if (!ct || !(ct->status & IPS_NAT_MASK))
-		return NF_ACCEPT;
-	return ask_out(priv, skb, state);
+	if (is_natted(skb))
+		verdict = out(skb, state, true);
+	if (verdict == NF_ACCEPT)
+		espm_encap_forget(skb);
+	return verdict;
 }
 
 static const struct nf_hook_ops hook_ops[] = {
 	{ .hook = ask_clear, .pf = NFPROTO_IPV4, .hooknum = NF_INET_PRE_ROUTING,
 	  .priority = PRIORITY_CLEAR4 },
+	{ .hook = ask_clear_changed, .pf = NFPROTO_IPV4, .hooknum = NF_INET_PRE_ROUTING,
+	  .priority = PRIORITY_CLEAR_CHANGED },
 	{ .hook = ask_in, .pf = NFPROTO_IPV4, .hooknum = NF_INET_LOCAL_IN,
 	  .priority = PRIORITY_IN },
 	{ .hook = ask_out, .pf = NFPROTO_IPV4, .hooknum = NF_INET_POST_ROUTING,
@@ -136,6 +179,8 @@ static const struct nf_hook_ops hook_ops[] = {
 #if IS_ENABLED(CONFIG_IPV6)
 	{ .hook = ask_clear, .pf = NFPROTO_IPV6, .hooknum = NF_INET_PRE_ROUTING,
 	  .priority = PRIORITY_CLEAR6 },
+	{ .hook = ask_clear_changed, .pf = NFPROTO_IPV6, .hooknum = NF_INET_PRE_ROUTING,
+	  .priority = PRIORITY_CLEAR_CHANGED },
 	{ .hook = ask_in, .pf = NFPROTO_IPV6, .hooknum = NF_INET_LOCAL_IN,
 	  .priority = PRIORITY_IN },
 	{ .hook = ask_out, .pf = NFPROTO_IPV6, .hooknum = NF_INET_POST_ROUTING,

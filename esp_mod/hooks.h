@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The three places of netfilter where the module stands, for both families.
+ * The places of netfilter where the module stands, for both families.
  *
  *	PRE_ROUTING	just after defragmentation: may this come in as it is?
+ *			Behind destination NAT: and now, if NAT has changed it?
  *	LOCAL_IN	behind the administrator's filter: is it ESP for us?
  *	POST_ROUTING	before source NAT: must it be protected? Behind it: and now,
  *			if NAT has changed it?

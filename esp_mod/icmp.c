@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ICMP that we send. See icmp.h. */
+/* ICMP that we send, and take. See icmp.h. */
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <net/dst.h>
 #include <net/icmp.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
+#include "flow.h"
 #include "icmp.h"
+#include "netns.h"
+#include "sa.h"
+
+enum {
+	/* As the kernel's own least: what is lower is a mistake or an attack. */
+	ESPM_PATH_MTU_LEAST4	= 552,
+	ESPM_PATH_MTU_AGE	= 10 * 60 * HZ,
+};
 
 /**
  * espm_icmp_too_big() - tell a packet's sender the MTU (RFC 4301 section 8.2.1)
@@ -23,4 +33,72 @@ void espm_icmp_too_big(struct sk_buff *skb, u32 mtu)
 		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
 	else
 		icmpv6_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
+}
+
+/* The MTU of a "too big", and where the packet begins that it is about. */
+static u32 read_too_big(const struct sk_buff *skb, int *about)
+{
+	int at = skb_network_offset(skb);
+	const struct icmp6hdr *icmp6;
+	const struct icmphdr *icmp;
+	struct icmp6hdr buf6;
+	struct icmphdr buf;
+
+	if (ip_hdr(skb)->version == 4) {
+		at += ip_hdrlen(skb);
+		icmp = skb_header_pointer(skb, at, sizeof(buf), &buf);
+		if (!icmp || icmp->type != ICMP_DEST_UNREACH || icmp->code != ICMP_FRAG_NEEDED)
+			return 0;
+		*about = at + sizeof(buf);
+		return max_t(u32, ntohs(icmp->un.frag.mtu), ESPM_PATH_MTU_LEAST4);
+	}
+	at += sizeof(struct ipv6hdr);
+	icmp6 = skb_header_pointer(skb, at, sizeof(buf6), &buf6);
+	if (!icmp6 || icmp6->icmp6_type != ICMPV6_PKT_TOOBIG)
+		return 0;
+	*about = at + sizeof(buf6);
+	return max_t(u32, ntohl(icmp6->icmp6_mtu), IPV6_MIN_MTU);
+}
+
+/**
+ * espm_icmp_learn() - learn the path MTU of an SA (RFC 4301 section 8.2)
+ * @en: the namespace
+ * @skb: an ICMP packet for this host, which goes on to the stack in any case
+ *
+ * Believed only with addresses, ports and SPI of an outbound SA, within bounds,
+ * downwards, and for ten minutes (RFC 1191 section 6.3).
+ *
+ * Context: under rcu_read_lock().
+ */
+void espm_icmp_learn(struct espm_net *en, const struct sk_buff *skb)
+{
+	struct espm_sa_name name = { .dir = ESPM_DIR_OUT };
+	struct espm_flow flow;
+	struct espm_sa *sa;
+	const __be32 *spi;
+	int about;
+	u32 mtu;
+
+	mtu = read_too_big(skb, &about);
+	if (!mtu || espm_flow_read(&flow, skb, about, ESPM_DIR_OUT))
+		return;
+	if (flow.proto == IPPROTO_UDP)
+		flow.upper += ESPM_UDP_LEN;
+	else if (flow.proto != IPPROTO_ESP)
+		return;
+	spi = skb_header_pointer(skb, flow.upper, sizeof(name.spi), &name.spi);
+	if (!spi)
+		return;
+	name.spi = *spi;
+	name.family = flow.family;
+	name.dst = flow.dst;
+	sa = espm_sad_find_rcu(en, &name);
+	if (!sa || espm_addr_cmp(&sa->src, &flow.src, flow.family) ||
+	    flow.sport != ntohs(sa->encap_sport) || flow.dport != ntohs(sa->encap_dport))
+		return;
+	if (READ_ONCE(sa->path_mtu) && READ_ONCE(sa->path_mtu) < mtu &&
+	    time_before(jiffies, READ_ONCE(sa->path_mtu_until)))
+		return;
+	WRITE_ONCE(sa->path_mtu_until, jiffies + ESPM_PATH_MTU_AGE);
+	WRITE_ONCE(sa->path_mtu, mtu);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What we tell the senders of packets that cannot go on. */
+/* What we tell the senders of packets that cannot go on, and what we are told. */
 #ifndef _ESPM_ICMP_H
 #define _ESPM_ICMP_H
 
 #include <linux/skbuff.h>
 
+struct espm_net;
+
 void espm_icmp_too_big(struct sk_buff *skb, u32 mtu);
+void espm_icmp_learn(struct espm_net *en, const struct sk_buff *skb);
 
 #endif /* _ESPM_ICMP_H */

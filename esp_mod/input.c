@@ -132,18 +132,34 @@ static struct espm_sa *find_sa(struct espm_net *en, const struct sk_buff *skb,
 	return sa;
 }
 
-/* IKE that is only forwarded is traffic like any other. */
 static bool is_local(struct net *net, const struct espm_flow *flow)
 {
 	if (flow->family == AF_INET)
 		return inet_addr_type(net, flow->dst.v4) == RTN_LOCAL;
-	return ipv6_chk_addr(net, &flow->dst.v6, NULL, 0);
+	return ipv6_addr_is_multicast(&flow->dst.v6) ||
+	       ipv6_chk_addr(net, &flow->dst.v6, NULL, 0);
+}
+
+/* As was_settled() of output.c, where destination NAT has changed the packet. */
+static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
+			const struct espm_flow *flow)
+{
+	const struct espm_policy *policy;
+	struct espm_flow before = *flow;
+	enum espm_match match;
+
+	if (!espm_flow_before_nat(&before, skb, ESPM_DIR_IN))
+		return true;
+	before.vital = before.vital && is_local(en->net, &before);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &before, &match);
+	return policy && match == ESPM_MATCH && policy->action == ESPM_ACTION_BYPASS;
 }
 
 /**
  * espm_input_ask_clear() - may a packet come in as it is?
  * @en: the namespace
  * @skb: the packet at PRE_ROUTING, reassembled
+ * @behind_nat: whether destination NAT has seen it, and this was asked before
  *
  * ESP for an SA of ours may, except where a policy wants to see that very
  * packet come out of another SA (nested protection).
@@ -151,7 +167,7 @@ static bool is_local(struct net *net, const struct espm_flow *flow)
  * Context: under rcu_read_lock().
  * Return: accept or drop; a drop has been counted.
  */
-enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb)
+enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, bool behind_nat)
 {
 	struct espm_ingress ingress;
 	struct espm_policy *policy;
@@ -166,7 +182,10 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb)
 		espm_count(en, ESPM_IN_UNREADABLE);
 		return ESPM_DROP;
 	}
-	if (flow.proto == IPPROTO_UDP && !is_local(en->net, &flow))
+	if (behind_nat && was_settled(en, skb, &flow))
+		return ESPM_ACCEPT;
+	/* What is only forwarded is traffic like any other. */
+	if (flow.vital && !is_local(en->net, &flow))
 		flow.vital = false;
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
 	if (!policy)
@@ -334,35 +353,53 @@ drop:
 	espm_sa_put(sa);
 }
 
+/* Several packets of ESP in UDP that GRO merged by their ports: each has its own SPI. */
+static void input_segments(struct espm_net *en, struct sk_buff *skb)
+{
+	struct sk_buff *segment, *next, *segments;
+	struct espm_ingress ingress;
+
+	segments = skb_gso_segment(skb, 0);
+	if (IS_ERR_OR_NULL(segments)) {
+		espm_count(en, ESPM_IN_MALFORMED);
+		kfree_skb(skb);
+		return;
+	}
+	consume_skb(skb);
+	skb_list_walk_safe(segments, segment, next) {
+		skb_mark_not_on_list(segment);
+		switch (espm_input_ask(en, segment, &ingress)) {
+		case ESPM_STEAL:
+			input_one(&ingress, segment);
+			break;
+		case ESPM_ACCEPT:
+			/* The others of its train are ESP; it cannot go back alone. */
+			espm_count(en, ESPM_IN_MALFORMED);
+			fallthrough;
+		default:
+			kfree_skb(segment);
+			break;
+		}
+	}
+}
+
 /**
  * espm_input() - open an ESP packet
  * @ingress: from espm_input_ask(); its reference to the SA is used up
- * @skb: the packet, stolen; several in one if GRO merged ESP in UDP
+ * @skb: the packet, stolen
  *
  * Context: under rcu_read_lock(), softirqs off.
  */
 void espm_input(const struct espm_ingress *ingress, struct sk_buff *skb)
 {
-	struct sk_buff *segment, *next, *segments = skb;
-
 	/* Early demultiplexing may have found a socket for the outer packet. */
 	skb_orphan(skb);
-	if (skb_is_gso(skb)) {
-		segments = skb_gso_segment(skb, 0);
-		if (IS_ERR_OR_NULL(segments)) {
-			espm_count_sa(ingress->sa, ESPM_IN_MALFORMED);
-			kfree_skb(skb);
-			espm_sa_put(ingress->sa);
-			return;
-		}
-		consume_skb(skb);
+	if (unlikely(skb_is_gso(skb))) {
+		input_segments(ingress->sa->en, skb);
+		espm_sa_put(ingress->sa);
+	} else {
+		input_one(ingress, skb);
 	}
-	skb_list_walk_safe(segments, segment, next) {
-		skb_mark_not_on_list(segment);
-		percpu_ref_get(&ingress->sa->ref);
-		input_one(ingress, segment);
-	}
-	espm_sa_put(ingress->sa);
 }
 
 /* Strip all that was outside; what is left begins with the inner IP header. */
@@ -434,6 +471,11 @@ static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_b
 		return ESPM_IN_INNER;
 	/* The exemptions are for what travels in clear. */
 	flow.vital = false;
+
+	/* No ICV covers the header that stays outside. */
+	if (sa->mode == ESPM_MODE_TRANSPORT && !sa->encap_dport &&
+	    espm_addr_cmp(&flow.src, &sa->src, flow.family))
+		return ESPM_IN_SELECTOR;
 
 	switch (espm_selector_match(&sa->sel, &flow)) {
 	case ESPM_MATCH:

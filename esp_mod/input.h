@@ -24,7 +24,7 @@ struct espm_ingress {
 	u8 udp;
 };
 
-enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb);
+enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, bool behind_nat);
 enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 				struct espm_ingress *ingress);
 void espm_input(const struct espm_ingress *ingress, struct sk_buff *skb);

@@ -84,11 +84,12 @@ err_stats:
 }
 
 /*
- * Policies stay until the hooks are gone, so that what must not leave in clear
- * does not while the SAs go. An operation in flight holds its SA: when the last
- * SA is freed none is left, and nobody can hand NFQUEUE a packet of ours.
+ * A namespace ends in two steps. In the first one the SAs go, while addresses,
+ * routes and other devices are still there. An operation in flight holds its
+ * SA: when the last SA is freed none is left, and nobody can hand NFQUEUE a
+ * packet of ours.
  */
-static void __net_exit end_net(struct net *net)
+static void __net_exit end_sas(struct net *net)
 {
 	struct espm_net *en = espm_net_of(net);
 
@@ -96,11 +97,19 @@ static void __net_exit end_net(struct net *net)
 	espm_sad_flush(en);
 	mutex_unlock(&en->lock);
 	espm_sa_await(en);
+	espm_dev_destroy(en);
+}
 
-	if (en->awake) {
+/*
+ * In the second one, when no device is left in a namespace that dies, hooks and
+ * policies go: until then nothing leaves in clear that must not.
+ */
+static void __net_exit end_net(struct net *net)
+{
+	struct espm_net *en = espm_net_of(net);
+
+	if (en->awake)
 		espm_hooks_unregister(en);
-		espm_dev_destroy(en);
-	}
 	mutex_lock(&en->lock);
 	espm_spd_flush(en);
 	mutex_unlock(&en->lock);
@@ -117,6 +126,10 @@ static struct pernet_operations net_ops = {
 	.size	= sizeof(struct espm_net),
 };
 
+static struct pernet_operations sas_ops = {
+	.exit	= end_sas,
+};
+
 static int __init espm_init(void)
 {
 	int err;
@@ -127,17 +140,22 @@ static int __init espm_init(void)
 	err = espm_dev_init();
 	if (err)
 		goto err_sa;
-	/* A device, not a subsystem: its end comes before the addresses' and routes'. */
-	err = register_pernet_device(&net_ops);
+	/* Devices end before subsystems. */
+	err = register_pernet_subsys(&net_ops);
 	if (err)
 		goto err_dev;
-	err = espm_netlink_init();
+	err = register_pernet_device(&sas_ops);
 	if (err)
 		goto err_net;
+	err = espm_netlink_init();
+	if (err)
+		goto err_sas;
 	return 0;
 
+err_sas:
+	unregister_pernet_device(&sas_ops);
 err_net:
-	unregister_pernet_device(&net_ops);
+	unregister_pernet_subsys(&net_ops);
 err_dev:
 	espm_dev_exit();
 err_sa:
@@ -148,7 +166,8 @@ err_sa:
 static void __exit espm_exit(void)
 {
 	espm_netlink_exit();
-	unregister_pernet_device(&net_ops);
+	unregister_pernet_device(&sas_ops);
+	unregister_pernet_subsys(&net_ops);
 	espm_dev_exit();
 	espm_sa_exit();
 	rcu_barrier();

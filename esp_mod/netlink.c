@@ -476,6 +476,17 @@ static struct espm_sa *sa_find(struct genl_info *info, struct espm_net *en)
 }
 
 /* espctl sa add */
+/* The request, and the refusal that quotes it, outlive us. */
+static void wipe_keys(struct genl_info *info)
+{
+	struct nlattr *attr;
+	int rest;
+
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rest)
+		if (nla_type(attr) == ESPM_A_SA_KEY)
+			memzero_explicit(nla_data(attr), nla_len(attr));
+}
+
 int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espm_net *en = net_of(info);
@@ -487,10 +498,7 @@ int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 	err = may_configure(skb, info->extack);
 	if (!err)
 		err = sa_read(info, en, &sa);
-	/* The request, and the refusal that quotes it, outlive this. */
-	if (info->attrs[ESPM_A_SA_KEY])
-		memzero_explicit(nla_data(info->attrs[ESPM_A_SA_KEY]),
-				 nla_len(info->attrs[ESPM_A_SA_KEY]));
+	wipe_keys(info);
 	if (err)
 		return err;
 	/* Nothing may fail once the SA is there. */

@@ -16,7 +16,7 @@
  * @net: the namespace, which outlives this
  * @lock: every change of SAD, SPD and of what follows marked L
  * @awake: L: hooks are registered, @dev is there
- * @dev: esp0, set before the first hook, gone after the last one
+ * @dev: esp0, set before the first hook, %NULL once no SA is left to use it
  * @cells: queues of @dev for opened packets
  * @sad: security associations
  * @spd: policies
@@ -26,7 +26,8 @@
  *
  * It sleeps, costing the namespace no instruction, until the first SA or
  * policy is added. Its end: SAs are killed, their operations in flight
- * awaited, hooks removed (which empties NFQUEUE), then the rest is freed.
+ * awaited, the device removed; then the hooks (which empties NFQUEUE), then the
+ * rest is freed.
  */
 struct espm_net {
 	struct net *net;

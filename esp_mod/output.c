@@ -20,40 +20,70 @@
 #include "sa.h"
 #include "trailer.h"
 
-/* Where one of our own packets lost its mark, or NAT came between, its SPI tells. */
+/*
+ * Where one of our own packets lost its mark (NFQUEUE in OUTPUT), its SPI tells;
+ * not how deep it is nested, so that it gets no further layer. Whoever can send
+ * through this host, or from a socket of ESP in UDP, could write an SPI as well.
+ */
 static void find_origin(struct espm_net *en, const struct sk_buff *skb,
-			const struct espm_flow *now, struct espm_origin *origin)
+			const struct espm_flow *flow, struct espm_origin *origin)
 {
-	struct espm_sa_name name = { .family = now->family, .dir = ESPM_DIR_OUT };
-	int offset = now->upper;
-	struct espm_flow sealed = *now;
+	struct espm_sa_name name = {
+		.family = flow->family,
+		.dir = ESPM_DIR_OUT,
+		.dst = flow->dst,
+	};
+	int offset = flow->upper;
 	const struct espm_sa *sa;
 	const __be32 *spi;
 
-	if (now->proto == IPPROTO_UDP)
+	if (skb->skb_iif)
+		return;
+	if (flow->proto == IPPROTO_UDP)
 		offset += ESPM_UDP_LEN;
-	else if (now->proto != IPPROTO_ESP)
+	else if (flow->proto != IPPROTO_ESP)
 		return;
 	spi = skb_header_pointer(skb, offset, sizeof(name.spi), &name.spi);
 	if (!spi)
 		return;
-	espm_flow_before_nat(&sealed, skb);
-	name.dst = sealed.dst;
 	name.spi = *spi;
 	sa = espm_sad_find_rcu(en, &name);
-	if (!sa || espm_addr_cmp(&sa->src, &sealed.src, sealed.family))
+	if (!sa || espm_addr_cmp(&sa->src, &flow->src, flow->family))
 		return;
-	if (sealed.proto == IPPROTO_UDP &&
-	    (sealed.sport != ntohs(sa->encap_sport) || sealed.dport != ntohs(sa->encap_dport)))
+	if (flow->proto == IPPROTO_UDP &&
+	    (flow->sport != ntohs(sa->encap_sport) || flow->dport != ntohs(sa->encap_dport) ||
+	     (skb->sk && sk_fullsock(skb->sk) && skb->sk->sk_protocol == IPPROTO_UDP &&
+	      inet_sk(skb->sk)->inet_sport == sa->encap_sport)))
 		return;
 	origin->reqid = sa->reqid;
-	origin->depth = 1;
+	origin->depth = ESPM_NEST_MAX;
+}
+
+/*
+ * Behind source NAT a packet is asked about only if NAT changed it, and not if
+ * it was let through for what it was before: bypass is final, IKE is exempt.
+ */
+static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
+			const struct espm_flow *flow)
+{
+	const struct espm_policy *policy;
+	struct espm_flow before = *flow;
+	enum espm_match match;
+
+	if (!espm_flow_before_nat(&before, skb, ESPM_DIR_OUT))
+		return true;
+	if (before.vital && skb->sk)
+		return true;
+	before.vital = false;
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &before, &match);
+	return policy && match == ESPM_MATCH && policy->action == ESPM_ACTION_BYPASS;
 }
 
 /**
  * espm_output_ask() - must a packet that leaves be protected?
  * @en: the namespace
- * @skb: the packet at POST_ROUTING, before source NAT
+ * @skb: the packet at POST_ROUTING
+ * @behind_nat: whether source NAT has seen it, and this was asked before
  * @egress: result with %ESPM_STEAL
  *
  * Our own packets are asked about again, for nested protection, but never
@@ -62,7 +92,7 @@ static void find_origin(struct espm_net *en, const struct sk_buff *skb,
  * Context: under rcu_read_lock(), softirqs off.
  * Return: the answer; a drop has been counted.
  */
-enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
+enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool behind_nat,
 				 struct espm_egress *egress)
 {
 	struct espm_origin origin = espm_encap_origin(skb);
@@ -80,6 +110,8 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
 	/* IKE that is only forwarded is traffic like any other. */
 	if (flow.proto == IPPROTO_UDP && !skb->sk)
 		flow.vital = false;
+	if (behind_nat && was_settled(en, skb, &flow))
+		return ESPM_ACCEPT;
 
 	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, &match);
 	if (!policy)
@@ -110,8 +142,8 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
 		espm_count(en, ESPM_OUT_NEST);
 		return ESPM_DROP;
 	}
-	sa = espm_sad_outbound_rcu(policy->link);
-	if (!sa || !espm_sa_tryget(sa)) {
+	sa = espm_sad_outbound_get(policy->link);
+	if (!sa) {
 		espm_count(en, ESPM_OUT_NO_SA);
 		return ESPM_DROP;
 	}
@@ -126,6 +158,9 @@ static enum espm_counter check_transport(const struct espm_sa *sa, const struct 
 	const struct ipv6hdr *ip6 = ipv6_hdr(skb);
 	const struct iphdr *ip = ip_hdr(skb);
 
+	/* Segments of UDP that are fragments: no tunnel is there to carry them. */
+	if (skb_is_gso(skb) && skb_shinfo(skb)->gso_type & SKB_GSO_UDP)
+		return ESPM_OUT_FRAGMENT;
 	if (ip->version == 4) {
 		if (sa->name.family != AF_INET || ip->saddr != sa->src.v4 ||
 		    ip->daddr != sa->name.dst.v4)
@@ -157,6 +192,11 @@ static u32 find_payload(struct sk_buff *skb, u32 *next_at)
 	return hdr_len;
 }
 
+static bool is_within(const struct sk_buff *skb, u32 mtu)
+{
+	return skb_is_gso(skb) ? skb_gso_validate_network_len(skb, mtu) : skb->len <= mtu;
+}
+
 /*
  * Does the packet fit unfragmented? If not, and it may not be fragmented, its
  * sender is told. IPv6 packets of up to 1280 bytes always go on, the outer
@@ -178,11 +218,8 @@ static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb
 	if (!skb_is_gso(skb) && skb->len > espm_sa_inner_mtu(sa, longest, hdr_len))
 		return ESPM_OUT_TOO_LONG;
 	mtu = espm_sa_inner_mtu(sa, path_mtu, hdr_len);
-	if (skb_is_gso(skb))
-		*fits = skb_gso_validate_network_len(skb, mtu);
-	else
-		*fits = skb->len <= mtu;
-	if (*fits || skb->ignore_df || !espm_hdr_df(skb->data) || (!v4 && skb->len <= least))
+	*fits = is_within(skb, mtu);
+	if (*fits || skb->ignore_df || !espm_hdr_df(skb->data) || (!v4 && is_within(skb, least)))
 		return ESPM_PASS;
 	espm_icmp_too_big(skb, max(mtu, least));
 	return ESPM_OUT_TOO_BIG;
@@ -261,6 +298,7 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, bool df
 	skb->ip_summed = CHECKSUM_NONE;
 	skb->encapsulation = 0;
 	skb->ignore_df = 1;
+	skb->skb_iif = 0;
 	skb->dev = skb_dst(skb)->dev;
 	return ESPM_PASS;
 }

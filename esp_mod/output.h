@@ -26,7 +26,7 @@ struct espm_egress {
 	u8 depth;
 };
 
-enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb,
+enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool behind_nat,
 				 struct espm_egress *egress);
 void espm_output(struct espm_egress *egress, struct sk_buff *skb);
 void espm_output_done(struct espm_op *op, int err);

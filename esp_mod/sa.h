@@ -100,6 +100,8 @@ struct espm_sa_load {
  * @free_work: S: grace period and worker of the end
  * @seq: A: outbound, last sequence number given out
  * @route: P: outbound, route to @name.dst
+ * @path_mtu: A: outbound, what a router on the way told, 0 before
+ * @path_mtu_until: A: when that is forgotten, jiffies
  * @rx_lock: guards @replay
  * @replay: X: inbound, the window; owned
  */
@@ -122,7 +124,7 @@ struct espm_sa {
 	struct crypto_aead *tfm;
 	u64 iv_mix;
 	u8 fingerprint[ESPM_FINGERPRINT_LEN];
-	u8 state;
+	u32 state;
 	struct espm_sa_load __percpu *load;
 	struct espm_drops drops;
 	struct percpu_ref ref;
@@ -130,6 +132,8 @@ struct espm_sa {
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
 	struct dst_cache route;
+	u32 path_mtu;
+	unsigned long path_mtu_until;
 
 	spinlock_t rx_lock ____cacheline_aligned_in_smp;
 	struct espm_replay *replay;
@@ -179,7 +183,7 @@ static inline void espm_sa_put(struct espm_sa *sa)
  */
 static inline bool espm_sa_usable(const struct espm_sa *sa)
 {
-	u8 state = READ_ONCE(sa->state);
+	u32 state = READ_ONCE(sa->state);
 
 	return state == ESPM_SA_VALID || state == ESPM_SA_DYING;
 }

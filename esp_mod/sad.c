@@ -137,23 +137,23 @@ static void choose_outbound(struct espm_link *link)
 }
 
 /**
- * espm_sad_outbound_rcu() - the SA that protects for a link
+ * espm_sad_outbound_get() - the SA that protects for a link
  * @link: SAs of one reqid
  *
- * An SA may have ended by itself, out of sequence numbers, since the link last
- * chose; an older one then serves on.
+ * An SA may have ended by itself, out of sequence numbers, or be going just now,
+ * since the link last chose; another one then serves.
  *
  * Context: any, under rcu_read_lock().
- * Return: the newest usable outbound SA, borrowed, or NULL.
+ * Return: the newest usable outbound SA with a reference, or NULL.
  */
-struct espm_sa *espm_sad_outbound_rcu(const struct espm_link *link)
+struct espm_sa *espm_sad_outbound_get(const struct espm_link *link)
 {
 	struct espm_sa *sa = rcu_dereference(link->out);
 
-	if (likely(sa && espm_sa_usable(sa)))
+	if (likely(sa && espm_sa_usable(sa) && espm_sa_tryget(sa)))
 		return sa;
 	list_for_each_entry_rcu(sa, &link->outbound, in_link)
-		if (espm_sa_usable(sa))
+		if (espm_sa_usable(sa) && espm_sa_tryget(sa))
 			return sa;
 	return NULL;
 }
