@@ -43,7 +43,7 @@ def policies(mode, here, there, local, remote, encap=False):
     """Lines for `ip -batch': protect all between two selectors."""
     lines = ""
     if encap:
-        lines = f"xfrm policy add src {remote} dst {local} proto udp dport 4500 dir in " \
+        lines = f"xfrm policy add src {remote} dst {local} proto 17 dport 4500 dir in " \
             "priority 1 action allow\n"
     for way, src, dst, left, right in (("out", here, there, local, remote),
                                        ("in", there, here, remote, local),

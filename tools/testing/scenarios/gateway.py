@@ -10,7 +10,7 @@
 import json
 import socket
 
-from lab import ask, check, drain, equal, eventually, stream
+from lab import Counts, Wire, ask, check, drain, equal, eventually, ipv4, stream, udp
 
 RULES = """
 table ip gate {
@@ -37,6 +37,22 @@ table ip gate {
 	}
 }
 """
+
+FORWARD = """
+table ip forward {
+	chain nat {
+		type nat hook prerouting priority dstnat;
+		udp dport 5053 dnat to 10.1.0.2:5001
+	}
+}
+table ip gate {
+	chain forward {
+		udp dport 5001 accept
+	}
+}
+"""
+# By which senders of TCP learn the tunnel's MTU, and what tests here want dropped
+KNOWN = {"out_too_big", "out_discard", "in_clear"}
 
 
 def counters(ns, chain):
@@ -150,7 +166,38 @@ def main(lab):
             pass
         sock.close()
 
+    with lab.test("bypass", "what policy lets through in clear stays let through when masquerade gives "
+                            "it another source"):
+        first = g1.policy("dir out src 10.1.0.0/24 dst 192.0.2.0/24 priority 1 action bypass")
+        second = g1.policy("dir out src 192.0.2.1 dst 192.0.2.2 proto udp priority 2 action discard")
+        before = g1.stats()["out_bypass"] if "out_bypass" in g1.stats() else 0
+        near.sendto(b"let through", ("192.0.2.2", 5003))
+        equal(outside.recvfrom(100)[0], b"let through", "at g2")
+        equal(g1.stats()["out_bypass"] - before, 1, "times that it was counted")
+        for number in (first, second):
+            g1.espctl(f"policy del id {number}")
+
+    with lab.test("discard", "what policy discards under its new source is discarded behind masquerade"):
+        number = g1.policy("dir out src 192.0.2.1 dst 192.0.2.2 proto udp priority 2 action discard")
+        counts = Counts(g1)
+        near.sendto(b"stopped", ("192.0.2.2", 5003))
+        counts.become(out_discard=1)
+        g1.espctl(f"policy del id {number}")
+
+    with lab.test("forward", "destination NAT is no way around the policy that wants ESP"):
+        g1.run("nft -f -", text=FORWARD)
+        counts = Counts(g1)
+        drain(near)
+        wire = Wire(g2, "wan")
+        frame = g1.mac("wan") + g2.mac("wan") + b"\x08\0"
+        wire.send(frame + ipv4("10.2.0.5", "192.0.2.1", 17, udp(5002, 5053, b"forged")))
+        counts.become(in_clear=1)
+        wire.send(frame + ipv4("192.0.2.2", "192.0.2.1", 17, udp(5002, 5053, b"from outside")))
+        equal(near.recvfrom(100)[0], b"from outside", "what A gets by the forwarded port")
+        equal(drain(near), 0, "datagrams besides")
+        counts.become(in_clear=1)
+        wire.close()
+
     with lab.test("drops", "all of that dropped no packet but those of closed doors"):
         for gate in (g1, g2):
-            # Senders of TCP learn the tunnel's MTU so.
-            equal({k: v for k, v in gate.drops().items() if k != "out_too_big"}, {}, "drops")
+            equal({k: v for k, v in gate.drops().items() if k not in KNOWN}, {}, "drops")

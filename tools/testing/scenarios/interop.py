@@ -28,8 +28,8 @@ OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 INNER = {4: ("10.1.0.1", "10.2.0.1"), 6: ("2001:db8:1::1", "2001:db8:2::1")}
 # Ports and all that a listener must not see; ESP of IPv6 may stand behind a
 # fragment header.
-CLEAR = "not arp and not icmp6 and not esp and not (ip6[6] = 44 and ip6[40] = 50)"
-CLEAR_UDP = "not arp and not icmp6 and not (udp port 4500) and " \
+CLEAR = "not arp and not icmp6 and not ip6 multicast and not esp and not (ip6[6] = 44 and ip6[40] = 50)"
+CLEAR_UDP = "not arp and not icmp6 and not ip6 multicast and not (udp port 4500) and " \
     "not (ip proto 17 and ip[6:2] & 0x1fff != 0)"
 # The sender of the stream learns from it, which is no loss.
 HARMLESS = {"out_too_big"}

@@ -10,10 +10,12 @@ are the same before and after.
 
 import os
 import re
+import shutil
 
 from lab import ESPCTL, check, command, equal
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
+TOOL = "/tmp/espctl"
 ENDS = "mode tunnel src 192.0.2.1 dst 192.0.2.2"
 
 
@@ -35,7 +37,8 @@ class Story:
         with self.lab.test(name, sentence):
             before = self.state()
             with self.r:
-                done = command([*prefix, ESPCTL, *words.split()], text=key, good=False)
+                done = command([*prefix, TOOL if prefix else ESPCTL, *words.split()], text=key,
+                               good=False)
             check(done.returncode > 0, f"status {done.returncode}")
             equal(done.stdout, "", "standard output")
             lines = done.stderr.splitlines()
@@ -108,11 +111,13 @@ def main(lab):
     refused("typo", "a mistyped word is refused, with a guess", "sa add sip 0x2001", "spi|see")
 
     # Who asks
+    # A clone in a home may be out of their reach.
+    shutil.copy(ESPCTL, TOOL)
     nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
     for what in ("sa show", "policy show", "stats", "sa flush", "policy flush"):
         refused(f"nobody/{what.replace(' ', '-')}", f"'{what}' by one who is not root is refused",
-                what, "CAP_NET_ADMIN|root|ermi", None, nobody)
-    refused("nobody/sa-add", "and so is an SA", sa(), "CAP_NET_ADMIN|root|ermi", os.urandom(20).hex(),
+                what, "CAP_NET_ADMIN|root", None, nobody)
+    refused("nobody/sa-add", "and so is an SA", sa(), "CAP_NET_ADMIN|root", os.urandom(20).hex(),
             nobody)
     userns = (*nobody, "unshare", "--map-root-user", "--net", "--user")
     for what in ("sa show", "policy add dir out action discard", "sa flush"):
@@ -130,7 +135,7 @@ def main(lab):
             file.write("1")
         try:
             with story.r:
-                command([*userns, ESPCTL, "policy", "add", "dir", "out", "action", "discard"])
+                command([*userns, TOOL, "policy", "add", "dir", "out", "action", "discard"])
         finally:
             with open(path, "w", encoding="ascii") as file:
                 file.write("0")
