@@ -121,6 +121,32 @@ static void done_async(struct espm_op *op, int err)
 
 ESPM_CRYPTO_CALLBACK(crypto_done, struct espm_op, done_async)
 
+/*
+ * The op that was freed last on this CPU. Allocation, and the zeroes that
+ * hardened kernels write first, are a tenth of the price of a small packet
+ * (1,300 of 14,000 instructions).
+ */
+static DEFINE_PER_CPU(struct espm_op *, spare);
+
+/* KASAN is to see each op die. */
+static bool keeps_spare(void)
+{
+	return !IS_ENABLED(CONFIG_KASAN);
+}
+
+/**
+ * espm_crypto_exit() - free what is kept, once no op is left
+ *
+ * Context: process.
+ */
+void espm_crypto_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kfree(per_cpu(spare, cpu));
+}
+
 /**
  * espm_op_alloc() - begin the work on a packet
  * @sa: its SA; the op takes over the caller's reference
@@ -131,11 +157,18 @@ ESPM_CRYPTO_CALLBACK(crypto_done, struct espm_op, done_async)
  */
 struct espm_op *espm_op_alloc(struct espm_sa *sa, struct sk_buff *skb)
 {
-	struct espm_op *op;
+	u32 room = crypto_aead_reqsize(sa->tfm);
+	struct espm_op *op = NULL;
 
-	op = kmalloc(sizeof(*op) + crypto_aead_reqsize(sa->tfm), GFP_ATOMIC);
-	if (!op)
-		return NULL;
+	if (keeps_spare())
+		op = this_cpu_xchg(spare, NULL);
+	if (unlikely(!op || op->room < room)) {
+		kfree(op);
+		op = kmalloc(sizeof(*op) + room, GFP_ATOMIC);
+		if (!op)
+			return NULL;
+		op->room = room;
+	}
 	op->skb = skb;
 	op->sa = sa;
 	op->dev = NULL;
@@ -158,6 +191,8 @@ void espm_op_free(struct espm_op *op)
 	if (op->dev)
 		dev_put(op->dev);
 	espm_sa_put(op->sa);
+	if (keeps_spare())
+		op = this_cpu_xchg(spare, op);
 	kfree(op);
 }
 
@@ -185,7 +220,10 @@ static void prepare(struct espm_op *op, u32 crypt_len)
 	u32 iv_len = op->sa->suite->iv_len;
 	u32 aad_len = fill_aad(op, esp);
 
-	sg_init_table(op->sg, 2);
+	/* As sg_init_table(), without its call of memset(). */
+	op->sg[0] = (struct scatterlist){};
+	op->sg[1] = (struct scatterlist){};
+	sg_init_marker(op->sg, ARRAY_SIZE(op->sg));
 	sg_set_buf(&op->sg[0], op->aad, aad_len);
 	sg_set_buf(&op->sg[1], esp->enc_data + iv_len, op->len - ESPM_HDR_LEN - iv_len);
 

@@ -35,6 +35,7 @@ struct netlink_ext_ack;
  * @next_at: inbound, offset of the byte that names ESP as next header
  * @encap: inbound, bytes of UDP header in front of ESP
  * @depth: layers of ESP that the packet has been given already
+ * @room: bytes behind @req
  * @aad: SPI, high half of an extended sequence number, low half, IV
  * @iv: the IV as the transform wants it; it may write here
  * @sg: @aad, then the packet behind its IV
@@ -51,6 +52,7 @@ struct espm_op {
 	u32 next_at;
 	u8 encap;
 	u8 depth;
+	u32 room;
 	u8 aad[ESPM_AAD_MAX] __aligned(8);
 	u8 iv[ESPM_IV_MAX] __aligned(8);
 	struct scatterlist sg[2];
@@ -61,6 +63,7 @@ struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, 
 				      struct netlink_ext_ack *extack);
 void espm_crypto_fingerprint(u8 *out, const struct espm_suite *suite, const u8 *key);
 const char *espm_crypto_driver(const struct espm_sa *sa);
+void espm_crypto_exit(void);
 struct espm_op *espm_op_alloc(struct espm_sa *sa, struct sk_buff *skb);
 void espm_op_free(struct espm_op *op);
 int espm_crypto_seal(struct espm_op *op);

@@ -173,9 +173,10 @@ static void write_udp(struct sk_buff *skb, const struct espm_sa *sa)
  * @sa: the SA
  * @dst: its route, borrowed
  * @df: whether the outer packet must not be fragmented
+ * @ident: number for its fragments, should there be any
  */
 void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
-		       bool df)
+		       bool df, u16 ident)
 {
 	struct espm_hdr_outer outer = {
 		.src = &sa->src,
@@ -199,7 +200,7 @@ void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst
 		skb_reset_network_header(skb);
 		espm_hdr_build4(ip_hdr(skb), &outer);
 		if (!df)
-			__ip_select_ident(sa->en->net, ip_hdr(skb), 1);
+			ip_hdr(skb)->id = htons(ident);
 		skb->protocol = htons(ETH_P_IP);
 	} else {
 		outer.ttl = ip6_dst_hoplimit(dst);
@@ -260,6 +261,7 @@ void espm_encap_send(struct espm_op *op)
 
 	op->skb = NULL;
 	mine->skb = skb;
+	mine->origin.sa = op->sa;
 	mine->origin.reqid = op->sa->reqid;
 	mine->origin.depth = op->depth + 1;
 

@@ -15,10 +15,12 @@ struct espm_sa;
 
 /**
  * struct espm_origin - where a packet that leaves comes from
+ * @sa: the SA that sealed it, while the packet is on its straight way, or NULL
  * @reqid: of the SA that sealed it, 0 if it is not one of ours
  * @depth: layers of ESP that it was given here
  */
 struct espm_origin {
+	struct espm_sa *sa;
 	u32 reqid;
 	u8 depth;
 };
@@ -28,7 +30,7 @@ struct dst_entry *espm_encap_route(struct espm_sa *sa);
 u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst);
 u32 espm_encap_headroom(const struct espm_sa *sa, const struct dst_entry *dst);
 void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
-		       bool df);
+		       bool df, u16 ident);
 void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at,
 			  bool df);
 void espm_encap_send(struct espm_op *op);

@@ -81,8 +81,8 @@ static int read4(struct espm_flow *flow, const struct sk_buff *skb, int offset, 
 		return -EINVAL;
 	flow->family = AF_INET;
 	flow->proto = ip->protocol;
-	flow->src.v4 = ip->saddr;
-	flow->dst.v4 = ip->daddr;
+	flow->src = (union espm_addr){ .v4 = ip->saddr };
+	flow->dst = (union espm_addr){ .v4 = ip->daddr };
 	if (ip->frag_off & htons(IP_OFFSET)) {
 		flow->ports = ESPM_PORTS_HIDDEN;
 		return 0;
@@ -147,7 +147,11 @@ int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset
 	const u8 *version;
 	u8 buf;
 
-	memset(flow, 0, sizeof(*flow));
+	flow->sport = 0;
+	flow->dport = 0;
+	flow->ports = ESPM_PORTS_NONE;
+	flow->vital = false;
+	flow->upper = 0;
 	version = skb_header_pointer(skb, offset, sizeof(buf), &buf);
 	if (!version)
 		return -EINVAL;

@@ -53,18 +53,17 @@ static bool is_natted(const struct sk_buff *skb)
 static unsigned int clear(struct sk_buff *skb, const struct nf_hook_state *state, bool behind_nat)
 {
 	struct espm_net *en = espm_net_of(state->net);
+	enum espm_answer answer;
 
 	/* Opened and checked already, or it has never left this host. */
 	if (state->okfn == espm_input_transport || state->in == READ_ONCE(en->dev) ||
 	    state->in->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
 
-	switch (espm_input_ask_clear(en, skb, behind_nat)) {
-	case ESPM_ACCEPT:
-		return NF_ACCEPT;
-	default:
-		return NF_DROP;
-	}
+	local_bh_disable();
+	answer = espm_input_ask_clear(en, skb, behind_nat);
+	local_bh_enable();
+	return answer == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
 }
 
 static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)

@@ -5,6 +5,7 @@
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
+#include "crypto.h"
 #include "dev.h"
 #include "hooks.h"
 #include "main.h"
@@ -170,6 +171,7 @@ static void __exit espm_exit(void)
 	unregister_pernet_subsys(&net_ops);
 	espm_dev_exit();
 	espm_sa_exit();
+	espm_crypto_exit();
 	rcu_barrier();
 }
 

@@ -100,6 +100,8 @@ struct espm_sa_load {
  * @free_work: S: grace period and worker of the end
  * @seq: A: outbound, last sequence number given out
  * @route: P: outbound, route to @name.dst
+ * @alone: A: outbound, generation of the SPD in which its ESP packets go out as
+ *	they are
  * @path_mtu: A: outbound, what a router on the way told, 0 before
  * @path_mtu_until: A: when that is forgotten, jiffies
  * @rx_lock: guards @replay
@@ -132,6 +134,7 @@ struct espm_sa {
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
 	struct dst_cache route;
+	unsigned long alone;
 	u32 path_mtu;
 	unsigned long path_mtu_until;
 

@@ -60,6 +60,7 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 void espm_sad_del(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_flush(struct espm_net *en);
 struct espm_sa *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name);
+struct espm_sa *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
 struct espm_sa *espm_sad_outbound_get(const struct espm_link *link);

@@ -23,9 +23,9 @@ enum espm_ports {
  * @dport: destination port
  * @family: AF_INET or AF_INET6
  * @proto: next layer protocol
- * @upper: offset of the next layer's header in the packet
- * @ports: whether the ports are known
+ * @ports: enum espm_ports
  * @vital: neighbour discovery or IKE: only a selector that names it takes it
+ * @upper: offset of the next layer's header in the packet; it decides nothing
  */
 struct espm_flow {
 	union espm_addr src;
@@ -34,9 +34,9 @@ struct espm_flow {
 	u16 dport;
 	u8 family;
 	u8 proto;
-	u32 upper;
-	enum espm_ports ports;
+	u8 ports;
 	bool vital;
+	u32 upper;
 };
 
 /**

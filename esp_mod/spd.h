@@ -68,19 +68,62 @@ struct espm_policy {
 	struct rcu_head rcu;
 };
 
+enum { ESPM_SPD_SLOTS = 128 };	/* a power of two */
+
+/**
+ * struct espm_spd_slot - what was decided for a flow
+ * @gen: generation of the database in which this holds
+ * @policy: the policy, or NULL; no reference
+ * @flow: the flow
+ * @dir: enum espm_direction
+ * @match: enum espm_match
+ */
+struct espm_spd_slot {
+	unsigned long gen;
+	struct espm_policy *policy;
+	struct espm_flow flow;
+	u8 dir;
+	u8 match;
+};
+
+/**
+ * struct espm_spd_cache - decisions that a CPU has made lately
+ * @slot: by hash of direction and flow
+ */
+struct espm_spd_cache {
+	struct espm_spd_slot slot[ESPM_SPD_SLOTS];
+};
+
 /**
  * struct espm_spd - the database
+ * @gen: changes with each change of the policies, never 0
+ * @cache: lately decided flows, per CPU; there from the first policy on
  * @table: policies by struct espm_spd_key
  * @classes: for each direction the classes in use, read under RCU
  * @by_id: policies by number
  * @next_id: where the search for a free number begins
  */
 struct espm_spd {
+	unsigned long gen;
+	struct espm_spd_cache __percpu *cache;
 	struct rhltable table;
 	struct espm_spd_classes __rcu *classes[ESPM_DIR_MAX + 1];
 	struct xarray by_id;
 	u32 next_id;
 };
+
+/**
+ * espm_spd_generation() - by which to know whether policies have changed
+ * @spd: the database
+ *
+ * Context: any.
+ * Return: a number other than 0.
+ */
+static inline unsigned long espm_spd_generation(const struct espm_spd *spd)
+{
+	/* Pairs with begin_generation(). */
+	return smp_load_acquire(&spd->gen);
+}
 
 int espm_spd_init(struct espm_net *en);
 void espm_spd_exit(struct espm_net *en);

@@ -149,10 +149,12 @@ static u32 match(struct espm_net *en, u8 dir, const struct espm_flow *flow, enum
 	struct espm_policy *policy;
 	u32 id;
 
+	local_bh_disable();
 	rcu_read_lock();
 	policy = espm_spd_match_rcu(en, dir, flow, m);
 	id = policy ? policy->id : 0;
 	rcu_read_unlock();
+	local_bh_enable();
 	return id;
 }
 
