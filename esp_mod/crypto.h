@@ -36,9 +36,9 @@ struct netlink_ext_ack;
  * @encap: inbound, bytes of UDP header in front of ESP
  * @depth: layers of ESP that the packet has been given already
  * @room: bytes behind @req
- * @aad: SPI, high half of an extended sequence number, low half, IV
+ * @covered: with ESN, what SPI and high half cover during the operation
  * @iv: the IV as the transform wants it; it may write here
- * @sg: @aad, then the packet behind its IV
+ * @sg: the packet from its ESP header on
  * @req: the request, followed by what the transform needs
  */
 struct espm_op {
@@ -53,9 +53,9 @@ struct espm_op {
 	u8 encap;
 	u8 depth;
 	u32 room;
-	u8 aad[ESPM_AAD_MAX] __aligned(8);
+	u32 covered;
 	u8 iv[ESPM_IV_MAX] __aligned(8);
-	struct scatterlist sg[2];
+	struct scatterlist sg;
 	struct aead_request req;
 };
 

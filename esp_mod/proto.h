@@ -17,8 +17,7 @@ enum espm_len {
 	ESPM_PAD_MAX		= 255,
 	ESPM_IV_MAX		= 16,
 	ESPM_ICV_MAX		= 32,
-	/* SPI, 64-bit sequence number, IV: what a transform authenticates only */
-	ESPM_AAD_MAX		= 12 + ESPM_IV_MAX,
+	ESPM_ESN_LEN		= 4,	/* high half of an extended number, not on the wire */
 };
 
 enum espm_limit {
