@@ -50,9 +50,9 @@ static bool is_natted(const struct sk_buff *skb)
 	return ct && ct->status & IPS_NAT_MASK;
 }
 
-static unsigned int clear(struct sk_buff *skb, const struct nf_hook_state *state, bool behind_nat)
+static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
+			  const struct nf_hook_state *state, bool behind_nat)
 {
-	struct espm_net *en = espm_net_of(state->net);
 	enum espm_answer answer;
 
 	/* Opened and checked already, or it has never left this host. */
@@ -68,14 +68,14 @@ static unsigned int clear(struct sk_buff *skb, const struct nf_hook_state *state
 
 static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	return clear(skb, state, false);
+	return clear(priv, skb, state, false);
 }
 
 /* What destination NAT, or the way back of source NAT, has changed, is asked again. */
 static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
 				      const struct nf_hook_state *state)
 {
-	return is_natted(skb) ? clear(skb, state, true) : NF_ACCEPT;
+	return is_natted(skb) ? clear(priv, skb, state, true) : NF_ACCEPT;
 }
 
 static bool is_icmp(const struct sk_buff *skb)
@@ -86,8 +86,8 @@ static bool is_icmp(const struct sk_buff *skb)
 
 static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct espm_net *en = espm_net_of(state->net);
 	struct espm_ingress ingress;
+	struct espm_net *en = priv;
 
 	if (is_icmp(skb)) {
 		espm_icmp_learn(en, skb);
@@ -113,9 +113,9 @@ static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook
 	return NF_STOLEN;
 }
 
-static unsigned int out(struct sk_buff *skb, const struct nf_hook_state *state, bool behind_nat)
+static unsigned int out(struct espm_net *en, struct sk_buff *skb,
+			const struct nf_hook_state *state, bool behind_nat)
 {
-	struct espm_net *en = espm_net_of(state->net);
 	struct espm_egress egress;
 	unsigned int verdict = NF_ACCEPT;
 
@@ -148,7 +148,7 @@ static unsigned int out(struct sk_buff *skb, const struct nf_hook_state *state, 
 
 static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	return out(skb, state, false);
+	return out(priv, skb, state, false);
 }
 
 /* What source NAT, or the way back of destination NAT, has changed, is asked again. */
@@ -158,12 +158,13 @@ static unsigned int ask_out_changed(void *priv, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 
 	if (is_natted(skb))
-		verdict = out(skb, state, true);
+		verdict = out(priv, skb, state, true);
 	if (verdict == NF_ACCEPT)
 		espm_encap_forget(skb);
 	return verdict;
 }
 
+/* Each namespace has a copy with itself as @priv: no packet has to look for it. */
 static const struct nf_hook_ops hook_ops[] = {
 	{ .hook = ask_clear, .pf = NFPROTO_IPV4, .hooknum = NF_INET_PRE_ROUTING,
 	  .priority = PRIORITY_CLEAR4 },
@@ -188,6 +189,8 @@ static const struct nf_hook_ops hook_ops[] = {
 	  .priority = PRIORITY_OUT_CHANGED },
 #endif
 };
+
+static_assert(ARRAY_SIZE(hook_ops) <= ESPM_HOOKS);
 
 static void disable_defrag4(struct net *net)
 {
@@ -258,12 +261,16 @@ static void disable_defrag(struct net *net)
  */
 int espm_hooks_register(struct espm_net *en)
 {
+	u32 i;
 	int err;
 
 	err = enable_defrag(en->net);
 	if (err)
 		return err;
-	err = nf_register_net_hooks(en->net, hook_ops, ARRAY_SIZE(hook_ops));
+	memcpy(en->hooks, hook_ops, sizeof(hook_ops));
+	for (i = 0; i < ARRAY_SIZE(hook_ops); i++)
+		en->hooks[i].priv = en;
+	err = nf_register_net_hooks(en->net, en->hooks, ARRAY_SIZE(hook_ops));
 	if (err)
 		disable_defrag(en->net);
 	return err;
@@ -280,9 +287,9 @@ int espm_hooks_register(struct espm_net *en)
 void espm_hooks_unregister(struct espm_net *en)
 {
 	/* In two steps: a verdict may queue a packet once more behind the first. */
-	nf_unregister_net_hooks(en->net, hook_ops + 1, ARRAY_SIZE(hook_ops) - 1);
+	nf_unregister_net_hooks(en->net, en->hooks + 1, ARRAY_SIZE(hook_ops) - 1);
 	synchronize_net();
-	nf_unregister_net_hook(en->net, hook_ops);
+	nf_unregister_net_hook(en->net, en->hooks);
 	synchronize_net();
 	disable_defrag(en->net);
 }

@@ -4,6 +4,7 @@
 #define _ESPM_NETNS_H
 
 #include <linux/mutex.h>
+#include <linux/netfilter.h>
 #include <linux/wait.h>
 #include <net/gro_cells.h>
 #include "sa.h"
@@ -11,11 +12,15 @@
 #include "spd.h"
 #include "stats.h"
 
+/* Five for each family. */
+enum { ESPM_HOOKS = 10 };
+
 /**
  * struct espm_net - state of one namespace
  * @net: the namespace, which outlives this
  * @lock: every change of SAD, SPD and of what follows marked L
  * @awake: L: hooks are registered, @dev is there
+ * @hooks: L: our netfilter hooks, each with a pointer to this
  * @dev: esp0, set before the first hook, %NULL once no SA is left to use it
  * @cells: queues of @dev for opened packets
  * @sad: security associations
@@ -33,6 +38,7 @@ struct espm_net {
 	struct net *net;
 	struct mutex lock;	/* every change of what is marked L */
 	bool awake;
+	struct nf_hook_ops hooks[ESPM_HOOKS];
 	struct net_device *dev;
 	struct gro_cells cells;
 	struct espm_sad sad;
