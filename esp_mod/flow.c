@@ -71,13 +71,10 @@ static void read_ports(struct espm_flow *flow, const struct sk_buff *skb, int of
 	flow->ports = ESPM_PORTS_HIDDEN;
 }
 
-static int read4(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir)
+static int read4(struct espm_flow *flow, const struct sk_buff *skb, const struct iphdr *ip,
+		 int offset, u8 dir)
 {
-	const struct iphdr *ip;
-	struct iphdr buf;
-
-	ip = skb_header_pointer(skb, offset, sizeof(buf), &buf);
-	if (!ip || ip->ihl < 5)
+	if (ip->ihl < 5)
 		return -EINVAL;
 	flow->family = AF_INET;
 	flow->proto = ip->protocol;
@@ -144,20 +141,21 @@ static int read6(struct espm_flow *flow, const struct sk_buff *skb, int offset, 
  */
 int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir)
 {
-	const u8 *version;
-	u8 buf;
+	const struct iphdr *ip;
+	struct iphdr buf;
 
 	flow->sport = 0;
 	flow->dport = 0;
 	flow->ports = ESPM_PORTS_NONE;
 	flow->vital = false;
 	flow->upper = 0;
-	version = skb_header_pointer(skb, offset, sizeof(buf), &buf);
-	if (!version)
+	/* No header of IPv6 is shorter. */
+	ip = skb_header_pointer(skb, offset, sizeof(buf), &buf);
+	if (!ip)
 		return -EINVAL;
-	switch (*version >> 4) {
+	switch (ip->version) {
 	case 4:
-		return read4(flow, skb, offset, dir);
+		return read4(flow, skb, ip, offset, dir);
 	case 6:
 		return read6(flow, skb, offset, dir);
 	default:
