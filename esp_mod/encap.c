@@ -139,6 +139,32 @@ u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst)
 }
 
 /**
+ * espm_encap_mtu() - the longest packet that an SA carries whole at present
+ * @sa: an outbound SA
+ *
+ * In transport mode, of a packet without IP options or extension headers.
+ *
+ * Context: process, under rcu_read_lock().
+ * Return: bytes, IP header included; 0 without a route.
+ */
+u32 espm_encap_mtu(struct espm_sa *sa)
+{
+	u32 hdr_len = 0, mtu = 0;
+	struct dst_entry *dst;
+
+	if (sa->mode == ESPM_MODE_TRANSPORT)
+		hdr_len = sa->name.family == AF_INET ? sizeof(struct iphdr) :
+						       sizeof(struct ipv6hdr);
+	local_bh_disable();
+	dst = espm_encap_route(sa);
+	if (dst)
+		mtu = espm_sa_inner_mtu(sa, espm_encap_path_mtu(sa, dst), hdr_len);
+	dst_release(dst);
+	local_bh_enable();
+	return mtu;
+}
+
+/**
  * espm_encap_headroom() - room in front of a payload
  * @sa: the SA
  * @dst: where its packets go
@@ -167,6 +193,54 @@ static void write_udp(struct sk_buff *skb, const struct espm_sa *sa)
 		espm_natt_write(udp_hdr(skb), sa, skb->len - skb_transport_offset(skb));
 }
 
+/* Put an SA's outer header, with nothing of a packet inside, in front of what is there. */
+static void put_outer(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
+		      u8 tos, bool df, u16 ident)
+{
+	struct espm_hdr_outer outer = {
+		.src = &sa->src,
+		.dst = &sa->name.dst,
+		.tos = tos,
+		.protocol = outer_protocol(sa),
+		.df = df,
+	};
+
+	skb_reset_transport_header(skb);
+	skb_dst_drop(skb);
+	skb_dst_set(skb, dst_clone(dst));
+	memset(skb->cb, 0, sizeof(skb->cb));
+
+	if (sa->name.family == AF_INET) {
+		/* To the stack, too, the route's own MTU counts: see espm_encap_path_mtu(). */
+		IPCB(skb)->flags = IPSKB_FORWARDED;
+		outer.ttl = sa->ttl ?: ip4_dst_hoplimit(dst);
+		skb_push(skb, sizeof(struct iphdr));
+		skb_reset_network_header(skb);
+		espm_hdr_build4(ip_hdr(skb), &outer);
+		if (!df)
+			ip_hdr(skb)->id = htons(ident);
+		skb->protocol = htons(ETH_P_IP);
+	} else {
+		outer.ttl = sa->ttl ?: ip6_dst_hoplimit(dst);
+		skb_push(skb, sizeof(struct ipv6hdr));
+		skb_reset_network_header(skb);
+		/* Nobody but the source makes fragments of IPv6. */
+		if (learned_mtu(sa) && learned_mtu(sa) <= dst_mtu(dst))
+			IP6CB(skb)->frag_max_size = learned_mtu(sa);
+		espm_hdr_build6(ipv6_hdr(skb), &outer);
+		skb->protocol = htons(ETH_P_IPV6);
+	}
+	write_udp(skb, sa);
+}
+
+/* RFC 4301 section 5.1.2: what of the traffic class is shown outside. */
+static u8 outer_tos(const struct espm_sa *sa, u8 inner)
+{
+	u8 tos = sa->dscp == ESPM_DSCP_COPY ? inner & ~ESPM_ECN_MASK : sa->dscp << 2;
+
+	return sa->ecn ? tos | (inner & ESPM_ECN_MASK) : tos;
+}
+
 /**
  * espm_encap_tunnel() - make room for ESP header and IV, with a new header in front
  * @skb: a packet that begins with its inner IP header
@@ -178,41 +252,10 @@ static void write_udp(struct sk_buff *skb, const struct espm_sa *sa)
 void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
 		       bool df, u16 ident)
 {
-	struct espm_hdr_outer outer = {
-		.src = &sa->src,
-		.dst = &sa->name.dst,
-		.tos = espm_hdr_tos(skb->data),
-		.protocol = outer_protocol(sa),
-		.df = df,
-	};
+	u8 tos = outer_tos(sa, espm_hdr_tos(skb->data));
 
 	skb_push(skb, room_of(sa));
-	skb_reset_transport_header(skb);
-	skb_dst_drop(skb);
-	skb_dst_set(skb, dst_clone(dst));
-	memset(skb->cb, 0, sizeof(skb->cb));
-
-	if (sa->name.family == AF_INET) {
-		/* To the stack, too, the route's own MTU counts: see espm_encap_path_mtu(). */
-		IPCB(skb)->flags = IPSKB_FORWARDED;
-		outer.ttl = ip4_dst_hoplimit(dst);
-		skb_push(skb, sizeof(struct iphdr));
-		skb_reset_network_header(skb);
-		espm_hdr_build4(ip_hdr(skb), &outer);
-		if (!df)
-			ip_hdr(skb)->id = htons(ident);
-		skb->protocol = htons(ETH_P_IP);
-	} else {
-		outer.ttl = ip6_dst_hoplimit(dst);
-		skb_push(skb, sizeof(struct ipv6hdr));
-		skb_reset_network_header(skb);
-		/* Nobody but the source makes fragments of IPv6. */
-		if (learned_mtu(sa) && learned_mtu(sa) <= dst_mtu(dst))
-			IP6CB(skb)->frag_max_size = learned_mtu(sa);
-		espm_hdr_build6(ipv6_hdr(skb), &outer);
-		skb->protocol = htons(ETH_P_IPV6);
-	}
-	write_udp(skb, sa);
+	put_outer(skb, sa, dst, tos, df, ident);
 }
 
 /**
@@ -244,6 +287,29 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr
 	write_udp(skb, sa);
 }
 
+static void send(struct espm_sa *sa, struct sk_buff *skb, u8 depth)
+{
+	struct sent *mine = this_cpu_ptr(&sent);
+	struct net *net = sa->en->net;
+	struct sent outer = *mine;
+
+	mine->skb = skb;
+	mine->origin.sa = sa;
+	mine->origin.reqid = sa->reqid;
+	mine->origin.depth = depth;
+	if (sa->keepalive)
+		WRITE_ONCE(sa->last_sent, jiffies);
+
+	if (skb->protocol == htons(ETH_P_IP)) {
+		ip_local_out(net, NULL, skb);
+	} else {
+		if (sa->encap_sport)
+			espm_natt_checksum6(skb);
+		ip6_local_out(net, NULL, skb);
+	}
+	*mine = outer;
+}
+
 /**
  * espm_encap_send() - hand a sealed packet to the stack
  * @op: its work, from which the packet is taken
@@ -254,25 +320,40 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr
  */
 void espm_encap_send(struct espm_op *op)
 {
-	struct sent *mine = this_cpu_ptr(&sent);
-	struct net *net = op->sa->en->net;
 	struct sk_buff *skb = op->skb;
-	struct sent outer = *mine;
 
 	op->skb = NULL;
-	mine->skb = skb;
-	mine->origin.sa = op->sa;
-	mine->origin.reqid = op->sa->reqid;
-	mine->origin.depth = op->depth + 1;
+	send(op->sa, skb, op->depth + 1);
+}
 
-	if (skb->protocol == htons(ETH_P_IP)) {
-		ip_local_out(net, NULL, skb);
-	} else {
-		if (op->sa->encap_sport)
-			espm_natt_checksum6(skb);
-		ip6_local_out(net, NULL, skb);
+/**
+ * espm_encap_send_keepalive() - send the one byte that keeps a NAT's mapping
+ * @sa: an outbound SA with encapsulation
+ *
+ * Without memory or route there is none, this time.
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ */
+void espm_encap_send_keepalive(struct espm_sa *sa)
+{
+	struct dst_entry *dst = espm_encap_route(sa);
+	struct sk_buff *skb;
+	u32 room;
+
+	if (!dst)
+		return;
+	room = LL_RESERVED_SPACE(dst->dev) + sizeof(struct ipv6hdr) + ESPM_UDP_LEN;
+	skb = alloc_skb(room + 1, GFP_ATOMIC);
+	if (skb) {
+		skb_reserve(skb, room);
+		skb_put_u8(skb, ESPM_NATT_KEEPALIVE_BYTE);
+		skb_push(skb, ESPM_UDP_LEN);
+		put_outer(skb, sa, dst, 0, true, 0);
+		skb->ignore_df = 1;
+		skb->dev = dst->dev;
+		send(sa, skb, ESPM_NEST_MAX);
 	}
-	*mine = outer;
+	dst_release(dst);
 }
 
 /**

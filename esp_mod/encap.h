@@ -34,6 +34,8 @@ void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst
 void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at,
 			  bool df);
 void espm_encap_send(struct espm_op *op);
+void espm_encap_send_keepalive(struct espm_sa *sa);
+u32 espm_encap_mtu(struct espm_sa *sa);
 struct espm_origin espm_encap_origin(const struct sk_buff *skb);
 void espm_encap_forget(const struct sk_buff *skb);
 

@@ -3,11 +3,19 @@
 #include <linux/errno.h>
 #include <linux/in.h>
 #include <linux/string.h>
+#include <linux/swab.h>
+#include <linux/tcp.h>
+#include <net/checksum.h>
 #include "hdr.h"
 
 enum {
 	IPV4_DF		= 0x4000,
+	IPV4_OFFSET	= 0x1fff,
 	IPV4_MIN_IHL	= 5,
+	TCP_END		= 0,
+	TCP_NOP		= 1,
+	TCP_MSS		= 2,
+	TCP_MSS_LEN	= 4,
 };
 
 /**
@@ -134,5 +142,74 @@ bool espm_hdr_df(const u8 *packet)
 {
 	if (packet[0] >> 4 == 4)
 		return ((const struct iphdr *)packet)->frag_off & cpu_to_be16(IPV4_DF);
+	return true;
+}
+
+/* Where a packet's TCP header begins, or 0: other protocols, fragments, extension headers. */
+static u32 find_tcp(const u8 *packet, u32 len)
+{
+	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)packet;
+	const struct iphdr *ip = (const struct iphdr *)packet;
+	u32 at = 0;
+
+	if (packet[0] >> 4 == 6) {
+		if (len >= sizeof(*ip6) && ip6->nexthdr == IPPROTO_TCP)
+			at = sizeof(*ip6);
+	} else if (len >= sizeof(*ip) && ip->protocol == IPPROTO_TCP &&
+		   !(ip->frag_off & cpu_to_be16(IPV4_OFFSET))) {
+		at = ip->ihl * 4;
+	}
+	return at && len >= at + sizeof(struct tcphdr) ? at : 0;
+}
+
+/**
+ * espm_hdr_clamp_mss() - have a new TCP connection send what fits
+ * @packet: an IP packet, writable, its checksums complete
+ * @len: bytes of it
+ * @mtu: the longest packet that fits
+ *
+ * Lowers the MSS that a SYN announces. One that announces none is left alone:
+ * the default of RFC 9293 fits nearly everywhere.
+ *
+ * Return: whether the packet was changed.
+ */
+bool espm_hdr_clamp_mss(u8 *packet, u32 len, u32 mtu)
+{
+	u32 tcp_at = find_tcp(packet, len), end, i, fixed, was;
+	struct tcphdr *tcp = (struct tcphdr *)(packet + tcp_at);
+	__be16 old, new;
+
+	if (!tcp_at || !tcp->syn)
+		return false;
+	/* The announced size counts without options. */
+	fixed = sizeof(*tcp) + (packet[0] >> 4 == 6 ? sizeof(struct ipv6hdr) :
+						      sizeof(struct iphdr));
+	end = tcp_at + tcp->doff * 4;
+	if (mtu <= fixed || end > len)
+		return false;
+	for (i = tcp_at + sizeof(*tcp); i + 1 < end && packet[i] != TCP_END;
+	     i += packet[i] == TCP_NOP ? 1 : packet[i + 1]) {
+		if (packet[i] == TCP_NOP)
+			continue;
+		if (packet[i + 1] < 2)
+			return false;
+		if (packet[i] == TCP_MSS && packet[i + 1] == TCP_MSS_LEN && i + TCP_MSS_LEN <= end)
+			break;
+	}
+	if (i + TCP_MSS_LEN > end || packet[i] != TCP_MSS)
+		return false;
+	was = packet[i + 2] << 8 | packet[i + 3];
+	if (was <= mtu - fixed)
+		return false;
+	packet[i + 2] = (mtu - fixed) >> 8;
+	packet[i + 3] = mtu - fixed;
+	old = cpu_to_be16(was);
+	new = cpu_to_be16(mtu - fixed);
+	/* The sum goes over words, and the option may begin within one. */
+	if ((i - tcp_at) % 2) {
+		old = (__force __be16)swab16((__force u16)old);
+		new = (__force __be16)swab16((__force u16)new);
+	}
+	csum_replace2(&tcp->check, old, new);
 	return true;
 }

@@ -46,5 +46,6 @@ enum espm_ecn espm_hdr_ecn_open(u8 inner, u8 outer);
 int espm_hdr_inner_len(const u8 *packet, u32 avail, u8 next);
 u8 espm_hdr_tos(const u8 *packet);
 bool espm_hdr_df(const u8 *packet);
+bool espm_hdr_clamp_mss(u8 *packet, u32 len, u32 mtu);
 
 #endif /* _ESPM_HDR_H */

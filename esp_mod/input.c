@@ -581,6 +581,22 @@ int espm_input_transport(struct net *net, struct sock *sk, struct sk_buff *skb)
 	return dst_input(skb);
 }
 
+/*
+ * The answers to this SYN leave by an SA as ours, over the link that it came by,
+ * and the peer may not have told its own side.
+ */
+static void clamp_mss(struct espm_op *op)
+{
+	struct sk_buff *skb = op->skb;
+	u32 hdr_len = 0;
+
+	if (op->sa->mode == ESPM_MODE_TRANSPORT)
+		hdr_len = skb->protocol == htons(ETH_P_IP) ? sizeof(struct iphdr) :
+							     sizeof(struct ipv6hdr);
+	espm_hdr_clamp_mss(skb->data, skb->len,
+			   espm_sa_inner_mtu(op->sa, READ_ONCE(op->dev->mtu), hdr_len));
+}
+
 /* All that follows a correct ICV. */
 static enum espm_counter accept(struct espm_op *op)
 {
@@ -616,6 +632,8 @@ static enum espm_counter accept(struct espm_op *op)
 	if (why != ESPM_PASS)
 		return why;
 
+	if (proto == IPPROTO_TCP && op->sa->clamp_mss)
+		clamp_mss(op);
 	espm_sa_account(op->sa, op->skb->len);
 	scrub(op->skb);
 	/* The sum covers addresses that a NAT has changed (RFC 3948 section 3.1.2). */

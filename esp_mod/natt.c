@@ -3,10 +3,9 @@
 #include <linux/udp.h>
 #include <net/ip6_checksum.h>
 #include <net/udp.h>
+#include "encap.h"
 #include "natt.h"
 #include "sa.h"
-
-enum { KEEPALIVE = 0xff };
 
 /**
  * espm_natt_look() - what does a UDP packet carry?
@@ -35,7 +34,7 @@ enum espm_natt espm_natt_look(const struct sk_buff *skb, int offset)
 	len = ntohs(udp->len);
 	if (len == sizeof(*udp) + 1 && udp->dest == htons(ESPM_PORT_NATT)) {
 		first = skb_header_pointer(skb, offset + sizeof(*udp), 1, &buf);
-		return first && *first == KEEPALIVE ? ESPM_NATT_KEEPALIVE : ESPM_NATT_OTHER;
+		return first && *first == ESPM_NATT_KEEPALIVE_BYTE ? ESPM_NATT_KEEPALIVE : ESPM_NATT_OTHER;
 	}
 	if (len < sizeof(*udp) + ESPM_HDR_LEN)
 		return ESPM_NATT_OTHER;
@@ -78,4 +77,46 @@ void espm_natt_checksum6(struct sk_buff *skb)
 				     csum_partial(udp, len, 0));
 	if (!udp->check)
 		udp->check = CSUM_MANGLED_0;
+}
+
+static void idle(struct timer_list *timer)
+{
+	struct espm_sa *sa = from_timer(sa, timer, idle);
+	unsigned long interval = sa->keepalive * HZ;
+
+	rcu_read_lock();
+	if (espm_sa_usable(sa)) {
+		if (time_after_eq(jiffies, READ_ONCE(sa->last_sent) + interval))
+			espm_encap_send_keepalive(sa);
+		mod_timer(&sa->idle, READ_ONCE(sa->last_sent) + interval);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * espm_natt_keep_alive() - begin to send keepalives (RFC 3948 section 4)
+ * @sa: an outbound SA with encapsulation, about to be published
+ * @seconds: how long nothing has been sent before one is, not 0
+ *
+ * They end with the SA.
+ *
+ * Context: process.
+ */
+void espm_natt_keep_alive(struct espm_sa *sa, u16 seconds)
+{
+	timer_setup(&sa->idle, idle, 0);
+	sa->keepalive = seconds;
+	sa->last_sent = jiffies;
+}
+
+/**
+ * espm_natt_begin() - an SA was published
+ * @sa: the SA
+ *
+ * Context: process.
+ */
+void espm_natt_begin(struct espm_sa *sa)
+{
+	if (sa->keepalive)
+		mod_timer(&sa->idle, jiffies + sa->keepalive * HZ);
 }

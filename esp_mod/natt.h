@@ -14,8 +14,12 @@ enum espm_natt {
 	ESPM_NATT_KEEPALIVE,
 };
 
+enum { ESPM_NATT_KEEPALIVE_BYTE = 0xff };
+
 enum espm_natt espm_natt_look(const struct sk_buff *skb, int offset);
 void espm_natt_write(struct udphdr *udp, const struct espm_sa *sa, u32 len);
 void espm_natt_checksum6(struct sk_buff *skb);
+void espm_natt_keep_alive(struct espm_sa *sa, u16 seconds);
+void espm_natt_begin(struct espm_sa *sa);
 
 #endif /* _ESPM_NATT_H */

@@ -10,7 +10,9 @@
 #include <net/ipv6.h>
 #include <net/sock.h>
 #include "crypto.h"
+#include "encap.h"
 #include "main.h"
+#include "natt.h"
 #include "netlink.h"
 #include "netlink_gen.h"
 #include "netns.h"
@@ -342,6 +344,43 @@ static int read_window(struct genl_info *info, u8 dir, bool esn, u32 *window)
 	return 0;
 }
 
+static int read_outer(struct genl_info *info, struct espm_sa *sa)
+{
+	static const int only_tunnel[] = { ESPM_A_SA_DSCP, ESPM_A_SA_ECN, ESPM_A_SA_DF,
+					   ESPM_A_SA_TTL, ESPM_A_SA_TFC };
+	struct nlattr **attrs = info->attrs;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(only_tunnel); i++)
+		if (attrs[only_tunnel[i]] &&
+		    (sa->name.dir != ESPM_DIR_OUT || sa->mode != ESPM_MODE_TUNNEL))
+			return REFUSE(info, attrs[only_tunnel[i]], -EINVAL,
+				      "only an outbound SA in tunnel mode makes an outer header, or pads");
+	sa->dscp = attrs[ESPM_A_SA_DSCP] ? nla_get_u8(attrs[ESPM_A_SA_DSCP]) : ESPM_DSCP_COPY;
+	sa->ecn = !attrs[ESPM_A_SA_ECN] || nla_get_u8(attrs[ESPM_A_SA_ECN]);
+	if (attrs[ESPM_A_SA_DF])
+		sa->df = nla_get_u8(attrs[ESPM_A_SA_DF]);
+	if (attrs[ESPM_A_SA_TTL])
+		sa->ttl = nla_get_u8(attrs[ESPM_A_SA_TTL]);
+	if (attrs[ESPM_A_SA_TFC])
+		sa->tfc = nla_get_u16(attrs[ESPM_A_SA_TFC]);
+	sa->clamp_mss = !attrs[ESPM_A_SA_MSS_CLAMP] || nla_get_u8(attrs[ESPM_A_SA_MSS_CLAMP]);
+	return 0;
+}
+
+static int read_keepalive(struct genl_info *info, struct espm_sa *sa)
+{
+	struct nlattr *attr = info->attrs[ESPM_A_SA_KEEPALIVE];
+
+	if (!attr || !nla_get_u16(attr))
+		return 0;
+	if (sa->name.dir != ESPM_DIR_OUT || !sa->encap_sport)
+		return REFUSE(info, attr, -EINVAL,
+			      "only an outbound SA with UDP encapsulation keeps a NAT's mapping alive");
+	espm_natt_keep_alive(sa, nla_get_u16(attr));
+	return 0;
+}
+
 static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa **result)
 {
 	struct nlattr **attrs = info->attrs;
@@ -385,6 +424,10 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 	if (!err)
 		err = read_encap(info, sa);
 	if (!err)
+		err = read_outer(info, sa);
+	if (!err)
+		err = read_keepalive(info, sa);
+	if (!err)
 		err = read_selector(info, attrs[ESPM_A_SA_SELECTOR], 0, &sa->sel);
 	if (!err)
 		err = read_suite(info, sa);
@@ -393,6 +436,24 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 		return err;
 	}
 	*result = sa;
+	return 0;
+}
+
+/* What makes the outer header, and what else is only outbound. */
+static int outer_fill(struct sk_buff *msg, struct espm_sa *sa)
+{
+	u32 mtu = espm_encap_mtu(sa);
+
+	if ((mtu && nla_put_u32(msg, ESPM_A_SA_MTU, mtu)) ||
+	    (sa->keepalive && nla_put_u16(msg, ESPM_A_SA_KEEPALIVE, sa->keepalive)))
+		return -EMSGSIZE;
+	if (sa->mode != ESPM_MODE_TUNNEL)
+		return 0;
+	if ((sa->dscp != ESPM_DSCP_COPY && nla_put_u8(msg, ESPM_A_SA_DSCP, sa->dscp)) ||
+	    nla_put_u8(msg, ESPM_A_SA_ECN, sa->ecn) || nla_put_u8(msg, ESPM_A_SA_DF, sa->df) ||
+	    (sa->ttl && nla_put_u8(msg, ESPM_A_SA_TTL, sa->ttl)) ||
+	    (sa->tfc && nla_put_u16(msg, ESPM_A_SA_TFC, sa->tfc)))
+		return -EMSGSIZE;
 	return 0;
 }
 
@@ -436,6 +497,9 @@ static int sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	if (sa->encap_sport &&
 	    (nla_put_u16(msg, ESPM_A_SA_ENCAP_SPORT, ntohs(sa->encap_sport)) ||
 	     nla_put_u16(msg, ESPM_A_SA_ENCAP_DPORT, ntohs(sa->encap_dport))))
+		return -EMSGSIZE;
+	if (nla_put_u8(msg, ESPM_A_SA_MSS_CLAMP, sa->clamp_mss) ||
+	    (sa->name.dir == ESPM_DIR_OUT && outer_fill(msg, sa)))
 		return -EMSGSIZE;
 	for (i = 0; i < ESPM_COUNTERS; i++) {
 		drops = atomic_long_read(&sa->drops.count[i]);
@@ -516,6 +580,8 @@ int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 		espm_sa_free(sa);
 	else
 		err = nla_put_u32(msg, ESPM_A_SA_ID, sa->id);
+	if (!err)
+		espm_natt_begin(sa);
 	mutex_unlock(&en->lock);
 	return finish_reply(info, msg, hdr, err);
 }

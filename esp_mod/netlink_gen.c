@@ -25,7 +25,7 @@ const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = 
 };
 
 /* ESPM_CMD_SA_ADD - do */
-const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_SELECTOR + 1] = {
+const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_KEEPALIVE + 1] = {
 	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
 	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_SA_MODE] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -39,6 +39,13 @@ const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_SELECTOR + 1] = {
 	[ESPM_A_SA_ENCAP_SPORT] = NLA_POLICY_MIN(NLA_U16, 1),
 	[ESPM_A_SA_ENCAP_DPORT] = NLA_POLICY_MIN(NLA_U16, 1),
 	[ESPM_A_SA_SELECTOR] = NLA_POLICY_NESTED(esp_mod_selector_nl_policy),
+	[ESPM_A_SA_DSCP] = NLA_POLICY_MAX(NLA_U8, 63),
+	[ESPM_A_SA_ECN] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_DF] = NLA_POLICY_MAX(NLA_U8, 2),
+	[ESPM_A_SA_TTL] = NLA_POLICY_MIN(NLA_U8, 1),
+	[ESPM_A_SA_TFC] = { .type = NLA_U16, },
+	[ESPM_A_SA_MSS_CLAMP] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_KEEPALIVE] = { .type = NLA_U16, },
 };
 
 /* ESPM_CMD_SA_DEL - do */
@@ -95,7 +102,7 @@ const struct genl_ops esp_mod_nl_ops[9] = {
 		.cmd		= ESPM_CMD_SA_ADD,
 		.doit		= esp_mod_nl_sa_add_doit,
 		.policy		= esp_mod_sa_add_nl_policy,
-		.maxattr	= ESPM_A_SA_SELECTOR,
+		.maxattr	= ESPM_A_SA_KEEPALIVE,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 	{

@@ -14,7 +14,7 @@
 /* Common nested types */
 extern const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1];
 
-extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_SELECTOR + 1];
+extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_KEEPALIVE + 1];
 
 extern const struct nla_policy esp_mod_sa_del_nl_policy[ESPM_A_SA_DST + 1];
 

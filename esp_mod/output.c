@@ -208,6 +208,18 @@ static u32 find_payload(struct sk_buff *skb, u32 *next_at)
 	return hdr_len;
 }
 
+/**
+ * struct fit - how a packet, or each of its segments, fits into its SA
+ * @mtu: the longest that fits whole
+ * @whole: whether it does
+ * @df: whether the outer packet is not to be fragmented
+ */
+struct fit {
+	u32 mtu;
+	bool whole;
+	bool df;
+};
+
 static bool is_within(const struct sk_buff *skb, u32 mtu)
 {
 	return skb_is_gso(skb) ? skb_gso_validate_network_len(skb, mtu) : skb->len <= mtu;
@@ -219,12 +231,13 @@ static bool is_within(const struct sk_buff *skb, u32 mtu)
  * packet in fragments if need be.
  */
 static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb, u32 path_mtu,
-				   bool *fits)
+				   struct fit *fit)
 {
 	u32 longest = sa->name.family == AF_INET ? IP_MAX_MTU : IP6_MAX_MTU;
 	bool v4 = ip_hdr(skb)->version == 4;
 	u32 least = v4 ? ESPM_IPV4_MIN_MTU : ESPM_IPV6_MIN_MTU;
-	u32 mtu, next_at, hdr_len = 0;
+	bool df = espm_hdr_df(skb->data);
+	u32 next_at, hdr_len = 0;
 
 	if (sa->mode == ESPM_MODE_TRANSPORT)
 		hdr_len = find_payload(skb, &next_at);
@@ -234,11 +247,13 @@ static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb
 	if (skb->len > longest / 2 && !skb_is_gso(skb) &&
 	    skb->len > espm_sa_inner_mtu(sa, longest, hdr_len))
 		return ESPM_OUT_TOO_LONG;
-	mtu = espm_sa_inner_mtu(sa, path_mtu, hdr_len);
-	*fits = is_within(skb, mtu);
-	if (*fits || skb->ignore_df || !espm_hdr_df(skb->data) || (!v4 && is_within(skb, least)))
+	fit->mtu = espm_sa_inner_mtu(sa, path_mtu, hdr_len);
+	fit->whole = is_within(skb, fit->mtu);
+	fit->df = fit->whole && (sa->df == ESPM_DF_SET || (sa->df == ESPM_DF_COPY && df));
+	if (fit->whole || skb->ignore_df || !df || sa->df == ESPM_DF_CLEAR ||
+	    (!v4 && is_within(skb, least)))
 		return ESPM_PASS;
-	espm_icmp_too_big(skb, max(mtu, least));
+	espm_icmp_too_big(skb, max(fit->mtu, least));
 	return ESPM_OUT_TOO_BIG;
 }
 
@@ -273,8 +288,16 @@ static void make_iv(struct espm_op *op)
 	}
 }
 
+/* Bytes that hide how long a packet is, as far as it fits with them (RFC 4303 section 2.7). */
+static u32 tfc_len(const struct espm_sa *sa, const struct sk_buff *skb, const struct fit *fit)
+{
+	u32 len = min_t(u32, sa->tfc, fit->mtu);
+
+	return skb->len < len ? len - skb->len : 0;
+}
+
 /* Put ESP around the payload: from an IP packet to an unsealed ESP packet. */
-static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, bool df)
+static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, const struct fit *fit)
 {
 	const struct espm_suite *suite = op->sa->suite;
 	bool tunnel = op->sa->mode == ESPM_MODE_TUNNEL;
@@ -292,6 +315,8 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, bool df
 		next = skb->data[next_at];
 	}
 	op->plain = skb->len;
+	if (op->sa->tfc)
+		skb_put_zero(skb, tfc_len(op->sa, skb, fit));
 	payload = skb->len - hdr_len;
 	trailer = espm_trailer_len(payload, suite->block);
 	espm_trailer_write(skb_put(skb, trailer + suite->icv_len), trailer, next);
@@ -303,9 +328,9 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, bool df
 
 	if (tunnel)
 		/* As unique as the kernel's own, for which it hashes (200 instructions). */
-		espm_encap_tunnel(skb, op->sa, dst, df, op->seq + op->sa->iv_mix);
+		espm_encap_tunnel(skb, op->sa, dst, fit->df, op->seq + op->sa->iv_mix);
 	else
-		espm_encap_transport(skb, op->sa, hdr_len, next_at, df);
+		espm_encap_transport(skb, op->sa, hdr_len, next_at, fit->df);
 	op->len = ESPM_HDR_LEN + suite->iv_len + payload + trailer + suite->icv_len;
 	op->esp = skb->len - op->len;
 	esp = (void *)skb->data + op->esp;
@@ -323,15 +348,17 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, bool df
 
 /* One packet, no larger than a segment. Takes over @skb, borrows @dst. */
 static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct dst_entry *dst,
-		       bool df)
+		       const struct fit *fit)
 {
 	const struct espm_suite *suite = egress->sa->suite;
+	u32 tail = suite->block + ESPM_TAIL_LEN + suite->icv_len;
 	enum espm_counter why;
 	struct espm_op *op;
 
 	tap(egress->sa->en->dev, skb);
-	if (espm_encap_own(skb, espm_encap_headroom(egress->sa, dst),
-			   suite->block + ESPM_TAIL_LEN + suite->icv_len)) {
+	if (egress->sa->tfc)
+		tail += tfc_len(egress->sa, skb, fit);
+	if (espm_encap_own(skb, espm_encap_headroom(egress->sa, dst), tail)) {
 		why = ESPM_OUT_NO_MEMORY;
 		goto drop;
 	}
@@ -339,6 +366,8 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct d
 		why = ESPM_OUT_SEGMENT;
 		goto drop;
 	}
+	if (egress->sa->clamp_mss)
+		espm_hdr_clamp_mss(skb->data, skb->len, fit->mtu);
 
 	op = espm_op_alloc(egress->sa, skb);
 	if (!op) {
@@ -348,7 +377,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct d
 	percpu_ref_get(&egress->sa->ref);
 	op->depth = egress->depth;
 
-	why = wrap(op, dst, df);
+	why = wrap(op, dst, fit);
 	if (why != ESPM_PASS) {
 		espm_count_sa(op->sa, why);
 		espm_op_free(op);
@@ -375,7 +404,7 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 	struct espm_sa *sa = egress->sa;
 	struct dst_entry *dst = NULL;
 	enum espm_counter why;
-	bool fits, df;
+	struct fit fit;
 
 	if (!espm_sa_usable(sa)) {
 		why = ESPM_OUT_SA_DEAD;
@@ -398,10 +427,9 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 			goto drop;
 		}
 	}
-	why = check_fit(sa, skb, espm_encap_path_mtu(sa, dst), &fits);
+	why = check_fit(sa, skb, espm_encap_path_mtu(sa, dst), &fit);
 	if (why != ESPM_PASS)
 		goto drop;
-	df = fits && espm_hdr_df(skb->data);
 
 	if (skb_is_gso(skb)) {
 		/* Segments inherit the headroom, and then need no second copy. */
@@ -420,7 +448,7 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 	}
 	skb_list_walk_safe(segments, segment, next) {
 		skb_mark_not_on_list(segment);
-		output_one(egress, segment, dst, df);
+		output_one(egress, segment, dst, &fit);
 	}
 	dst_release(dst);
 	espm_sa_put(sa);

@@ -125,6 +125,9 @@ void espm_sa_free(struct espm_sa *sa)
 	struct espm_net *en = sa->en;
 
 	percpu_ref_exit(&sa->ref);
+	/* It doesn't start again: that asks first whether the SA is usable. */
+	if (sa->keepalive)
+		timer_delete_sync(&sa->idle);
 	if (sa->tfm)
 		crypto_free_aead(sa->tfm);
 	dst_cache_destroy(&sa->route);

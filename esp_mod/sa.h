@@ -30,6 +30,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
+#include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
 #include <net/dst_cache.h>
@@ -43,7 +44,10 @@ struct crypto_aead;
 struct espm_link;
 struct espm_net;
 
-enum { ESPM_FINGERPRINT_LEN = 8 };
+enum {
+	ESPM_FINGERPRINT_LEN	= 8,
+	ESPM_DSCP_COPY		= 0xff,
+};
 
 /**
  * struct espm_sa_name - what an SA is found by
@@ -88,6 +92,13 @@ struct espm_sa_load {
  * @encap_sport: I: source port of UDP encapsulation, 0 without
  * @encap_dport: I: destination port of UDP encapsulation
  * @src: I: source of the ESP packets
+ * @dscp: I: outbound tunnel, DSCP of the outer header, or %ESPM_DSCP_COPY
+ * @ecn: I: outbound tunnel, whether the ECN field is copied outwards
+ * @df: I: outbound tunnel, enum espm_df
+ * @ttl: I: outbound tunnel, hop limit of the outer header, 0 for the host's
+ * @tfc: I: outbound tunnel, least bytes inside of ESP
+ * @clamp_mss: I: whether SYNs are told what fits
+ * @keepalive: I: outbound with encapsulation, seconds, 0 for none
  * @sel: I: inner traffic that an inbound SA accepts
  * @suite: I: the crypto suite
  * @tfm: I: its transform, owned, with the keys inside
@@ -104,6 +115,8 @@ struct espm_sa_load {
  *	they are
  * @path_mtu: A: outbound, what a router on the way told, 0 before
  * @path_mtu_until: A: when that is forgotten, jiffies
+ * @idle: S: timer of @keepalive, set up with it
+ * @last_sent: A: with @keepalive, when the last packet left, jiffies
  * @rx_lock: guards @replay
  * @replay: X: inbound, the window; owned
  */
@@ -121,6 +134,13 @@ struct espm_sa {
 	__be16 encap_sport;
 	__be16 encap_dport;
 	union espm_addr src;
+	u8 dscp;
+	bool ecn;
+	u8 df;
+	u8 ttl;
+	u16 tfc;
+	bool clamp_mss;
+	u16 keepalive;
 	struct espm_selector sel;
 	const struct espm_suite *suite;
 	struct crypto_aead *tfm;
@@ -137,6 +157,8 @@ struct espm_sa {
 	unsigned long alone;
 	u32 path_mtu;
 	unsigned long path_mtu_until;
+	struct timer_list idle;
+	unsigned long last_sent;
 
 	spinlock_t rx_lock ____cacheline_aligned_in_smp;
 	struct espm_replay *replay;

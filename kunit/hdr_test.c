@@ -4,6 +4,8 @@
 #include <kunit/test.h>
 #include <linux/in.h>
 #include <linux/string.h>
+#include <linux/tcp.h>
+#include <net/checksum.h>
 #include "../esp_mod/hdr.h"
 
 /* RFC 6040 figure 4, with the columns in the order of the RFC */
@@ -181,12 +183,103 @@ static void outer_v6_byte_by_byte(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_unaligned_be32(got), 0x60000000);
 }
 
+struct mss_row {
+	const char *what;
+	u8 options[12];
+	u8 doff;	/* words of TCP header */
+	bool v6;
+	bool syn;
+	u16 fragment;	/* offset field of IPv4 */
+	u32 mtu;
+	u16 cut;	/* bytes missing at the end */
+	u16 result;	/* MSS afterwards, 0 if nothing may change */
+	u8 at;		/* where it stands in @options */
+};
+
+static const struct mss_row mss_rows[] = {
+	{ "first option", { 2, 4, 5, 180, 1 }, 8, .syn = true, .mtu = 1438, .result = 1398 },
+	{ "first option, IPv6", { 2, 4, 5, 180 }, 8, true, true, .mtu = 1438, .result = 1378 },
+	{ "at an odd place", { 1, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1438, .result = 1398, .at = 1 },
+	{ "behind another", { 3, 3, 7, 1, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 600, .result = 560,
+	  .at = 4 },
+	{ "at the very end", { 1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1000,
+	  .result = 960, .at = 8 },
+	{ "not a SYN", { 2, 4, 5, 180 }, 8, .mtu = 1438 },
+	{ "fits already", { 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1500 },
+	{ "none announced", { 1, 3, 3, 7 }, 8, .syn = true, .mtu = 1438 },
+	{ "behind the end of options", { 0, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1438 },
+	{ "behind the header", { 1, 1, 1, 1, 2, 4, 5, 180 }, 6, .syn = true, .mtu = 1438 },
+	{ "cut by the header's end", { 1, 1, 2, 4, 5, 180 }, 6, .syn = true, .mtu = 1438 },
+	{ "another length", { 2, 3, 5, 180 }, 8, .syn = true, .mtu = 1438 },
+	{ "option without length", { 3, 0, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1438 },
+	{ "option longer than all", { 3, 255, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1438 },
+	{ "a later fragment", { 2, 4, 5, 180 }, 8, .syn = true, .fragment = 1, .mtu = 1438 },
+	{ "packet cut", { 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1438, .cut = 1 },
+	{ "packet without a TCP header", { 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1438, .cut = 20 },
+	{ "header shorter than TCP's", { 2, 4, 5, 180 }, 4, .syn = true, .mtu = 1438 },
+	{ "no room at all", { 2, 4, 5, 180 }, 8, .syn = true, .mtu = 40 },
+};
+
+static void describe_mss(const struct mss_row *row, char *desc)
+{
+	strscpy(desc, row->what, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(mss, mss_rows, describe_mss);
+
+static __sum16 sum_tcp(const u8 *tcp, u32 len)
+{
+	/* The pseudo header is the same before and after. */
+	return csum_fold(csum_partial(tcp, len, 0));
+}
+
+static void mss_is_clamped(struct kunit *test)
+{
+	const struct mss_row *row = test->param_value;
+	u32 at = row->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	u32 len = at + sizeof(struct tcphdr) + sizeof(row->options);
+	u8 packet[72], before[72], *options;
+	struct tcphdr *tcp;
+	bool changed;
+
+	memset(packet, 0, sizeof(packet));
+	if (row->v6) {
+		packet[0] = 0x60;
+		packet[6] = IPPROTO_TCP;
+	} else {
+		packet[0] = 0x45;
+		packet[9] = IPPROTO_TCP;
+		put_unaligned_be16(row->fragment, packet + 6);
+	}
+	tcp = (struct tcphdr *)(packet + at);
+	tcp->doff = row->doff;
+	tcp->syn = row->syn;
+	options = packet + at + sizeof(*tcp);
+	memcpy(options, row->options, sizeof(row->options));
+	tcp->check = sum_tcp(packet + at, len - at);
+	memcpy(before, packet, sizeof(packet));
+
+	changed = espm_hdr_clamp_mss(packet, len - row->cut, row->mtu);
+	KUNIT_EXPECT_EQ(test, changed, row->result != 0);
+	if (!row->result) {
+		KUNIT_EXPECT_EQ(test, memcmp(packet, before, sizeof(packet)), 0);
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, get_unaligned_be16(options + row->at + 2), row->result);
+	KUNIT_EXPECT_EQ(test, sum_tcp(packet + at, len - at), 0);
+	/* Nothing else has changed. */
+	memcpy(options, row->options, sizeof(row->options));
+	tcp->check = ((struct tcphdr *)(before + at))->check;
+	KUNIT_EXPECT_EQ(test, memcmp(packet, before, sizeof(packet)), 0);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(ecn_is_figure_4),
 	KUNIT_CASE_PARAM(inner_len, inner_gen_params),
 	KUNIT_CASE(tos_and_df),
 	KUNIT_CASE(outer_v4_byte_by_byte),
 	KUNIT_CASE(outer_v6_byte_by_byte),
+	KUNIT_CASE_PARAM(mss_is_clamped, mss_gen_params),
 	{}
 };
 

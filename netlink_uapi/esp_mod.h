@@ -62,6 +62,23 @@ enum espm_action {
 };
 
 /**
+ * enum espm_df - The bit "don't fragment" of an outer IPv4 header.
+ * @ESPM_DF_COPY: As the packet inside has it, and set over IPv6.
+ * @ESPM_DF_CLEAR: Never; what does not fit travels in fragments, and nobody is
+ *   told.
+ * @ESPM_DF_SET: Wherever the packet fits whole.
+ */
+enum espm_df {
+	ESPM_DF_COPY,
+	ESPM_DF_CLEAR,
+	ESPM_DF_SET,
+
+	/* private: */
+	__ESPM_DF_MAX,
+	ESPM_DF_MAX = (__ESPM_DF_MAX - 1)
+};
+
+/**
  * enum espm_sa_state - States only move forward.
  * @ESPM_SA_LARVAL: The SPI is reserved, keys are missing.
  * @ESPM_SA_VALID: In use.
@@ -129,6 +146,14 @@ enum {
 	ESPM_A_SA_OVERHEAD,
 	ESPM_A_SA_DROPS,
 	ESPM_A_SA_PAD,
+	ESPM_A_SA_DSCP,
+	ESPM_A_SA_ECN,
+	ESPM_A_SA_DF,
+	ESPM_A_SA_TTL,
+	ESPM_A_SA_TFC,
+	ESPM_A_SA_MSS_CLAMP,
+	ESPM_A_SA_KEEPALIVE,
+	ESPM_A_SA_MTU,
 
 	__ESPM_A_SA_MAX
 };

@@ -16,6 +16,9 @@ enum kind {
 	KIND_TEXT,
 	KIND_KEY_FILE,
 	KIND_U32,
+	KIND_DSCP,
+	KIND_U8,
+	KIND_U16,
 	KIND_NAME,		/* one of names[], its number is its place */
 	KIND_FAMILY,
 	KIND_ADDR,
@@ -38,6 +41,7 @@ struct word_desc {
 const char *const direction_names[2] = { "in", "out" };
 const char *const mode_names[2] = { "transport", "tunnel" };
 const char *const action_names[3] = { "bypass", "discard", "protect" };
+const char *const df_names[3] = { "copy", "clear", "set" };
 static const char *const switch_names[] = { "off", "on" };
 
 #define NAMES(list)	.kind = KIND_NAME, .names = list, .count = ARRAY_SIZE(list)
@@ -64,6 +68,22 @@ static const struct word_desc words_known[W_COUNT] = {
 		       .kind = KIND_U32 },
 	[W_ENCAP] = { "encap", "SPORT DPORT", "ESP in UDP between these ports (RFC 3948)",
 		      .kind = KIND_PORT_PAIR },
+	[W_KEEPALIVE] = { "keepalive", "SECONDS",
+			  "with encap, outbound: keep a NAT's mapping while nothing is sent (0: off)",
+			  .kind = KIND_U16 },
+	[W_MSS_CLAMP] = { "mss-clamp", "on|off", "have TCP connections send what fits (on)",
+			  NAMES(switch_names) },
+	[W_DSCP] = { "dscp", "copy|N", "DSCP of the outer header, 0 to 63 (copy)",
+		     .kind = KIND_DSCP },
+	[W_ECN] = { "ecn", "on|off", "show congestion marks outside, by RFC 6040 (on)",
+		    NAMES(switch_names) },
+	[W_DF] = { "df", "copy|clear|set",
+		   "\"don't fragment\" of the outer header; clear: too long goes in fragments (copy)",
+		   NAMES(df_names) },
+	[W_TTL] = { "ttl", "N", "hop limit of the outer header, 1 to 255 (the host's)",
+		    .kind = KIND_U8 },
+	[W_TFC] = { "tfc", "N", "hide lengths: pad packets to N bytes, as far as the MTU allows (0)",
+		    .kind = KIND_U16 },
 	[W_SEL] = { "sel", NULL, "what follows is the traffic that an inbound SA accepts (any)",
 		    .kind = KIND_FLAG },
 	[W_ACTION] = { "action", "protect|bypass|discard",
@@ -154,6 +174,26 @@ static int u32_parse(struct value *value, const char *word)
 	if (!number_parse(word, ~(__u32)0, &number, &end) || *end)
 		return bad_value(value, "not a number from 0 to 4294967295");
 	value->number = number;
+	return 0;
+}
+
+static int below_parse(struct value *value, const char *word, unsigned long max)
+{
+	unsigned long number;
+	const char *end;
+
+	if (!number_parse(word, max, &number, &end) || *end)
+		return misuse("%s %s: not a number from 0 to %lu", value->said.name, word, max);
+	value->number = number;
+	return 0;
+}
+
+/* What copies is what says nothing. */
+static int dscp_parse(struct value *value, const char *word)
+{
+	if (strcmp(word, "copy"))
+		return below_parse(value, word, 63);
+	value->given = false;
 	return 0;
 }
 
@@ -314,6 +354,12 @@ static int value_parse(struct value *value, const struct word_desc *desc, char *
 		return key_word_is_key(words[0]) ? key_misuse() : 0;
 	case KIND_U32:
 		return u32_parse(value, words[0]);
+	case KIND_DSCP:
+		return dscp_parse(value, words[0]);
+	case KIND_U8:
+		return below_parse(value, words[0], 255);
+	case KIND_U16:
+		return below_parse(value, words[0], 65535);
 	case KIND_NAME:
 		return name_parse(value, desc, words[0]);
 	case KIND_FAMILY:
@@ -339,7 +385,7 @@ static int value_parse(struct value *value, const struct word_desc *desc, char *
 
 static bool is_selector_word(unsigned int id)
 {
-	return WORDS_SELECTOR & 1U << id;
+	return WORDS_SELECTOR & 1ULL << id;
 }
 
 /*
@@ -348,10 +394,11 @@ static bool is_selector_word(unsigned int id)
  */
 static unsigned int word_find(const struct args *args, const char *name)
 {
-	unsigned int takes = args->command->takes, found = W_COUNT, id;
+	unsigned long long takes = args->command->takes;
+	unsigned int found = W_COUNT, id;
 
 	for (id = 0; id < W_COUNT; id++) {
-		if (!(takes & 1U << id) || strcmp(name, words_known[id].name))
+		if (!(takes & 1ULL << id) || strcmp(name, words_known[id].name))
 			continue;
 		if (found == W_COUNT || args->value[W_SEL].given)
 			found = id;
@@ -368,7 +415,7 @@ static int unknown_word(const struct args *args, const char *word)
 	if (!strcmp(word, "key") || key_word_is_key(word))
 		return key_misuse();
 	for (id = 0; id < W_COUNT; id++)
-		if (args->command->takes & 1U << id)
+		if (args->command->takes & 1ULL << id)
 			names[count++] = words_known[id].name;
 	if (!count)
 		return misuse("%s: nothing may follow, but '%s' does", what, word);
@@ -385,7 +432,7 @@ static int missing_words(const struct args *args)
 	unsigned int id;
 
 	for (id = 0; id < W_COUNT; id++) {
-		if (!(args->command->needs & 1U << id) || args->value[id].given)
+		if (!(args->command->needs & 1ULL << id) || args->value[id].given)
 			continue;
 		used += snprintf(list + used, sizeof(list) - used, "%s%s %s", used ? ", " : "",
 				 words_known[id].name, words_known[id].value);

@@ -24,6 +24,13 @@ enum word {
 	W_ESN,
 	W_WINDOW,
 	W_ENCAP,
+	W_KEEPALIVE,
+	W_MSS_CLAMP,
+	W_DSCP,
+	W_ECN,
+	W_DF,
+	W_TTL,
+	W_TFC,
 	W_SEL,
 	W_ACTION,
 	W_PRIORITY,
@@ -39,7 +46,7 @@ enum word {
 	W_COUNT,
 };
 
-#define WORD(id)	(1U << W_##id)
+#define WORD(id)	(1ULL << W_##id)
 #define WORDS_SELECTOR	(WORD(SEL_SRC) | WORD(SEL_DST) | WORD(PROTO) | WORD(SPORT) | \
 			 WORD(DPORT) | WORD(ICMP))
 
@@ -79,6 +86,7 @@ struct args {
 
 extern const char *const direction_names[2];
 extern const char *const mode_names[2];
+extern const char *const df_names[3];
 extern const char *const action_names[3];
 
 int args_parse(struct args *args, char **words, int count);

@@ -15,13 +15,17 @@ const struct command commands[] = {
 		.name = "sa add",
 		.usage = "spi SPI dir in|out mode tunnel|transport src ADDR dst ADDR\n"
 			 "suite SUITE key-file FILE|fd:N|- reqid N\n"
-			 "[esn on|off] [window N] [encap SPORT DPORT]\n"
+			 "[esn on|off] [window N] [encap SPORT DPORT [keepalive SECONDS]]\n"
+			 "[mss-clamp on|off] [dscp copy|N] [ecn on|off] [df copy|clear|set]\n"
+			 "[ttl N] [tfc N]\n"
 			 "[sel [src PREFIX|RANGE|any] [dst PREFIX|RANGE|any] [proto NAME|N]\n"
 			 "     [sport A[-B]] [dport A[-B]] [icmp TYPE[/CODE]]]",
 		.about = "add a security association",
 		.takes = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID) | WORD(ESN) |
-			 WORD(WINDOW) | WORD(ENCAP) | WORD(SEL) | WORDS_SELECTOR,
+			 WORD(WINDOW) | WORD(ENCAP) | WORD(KEEPALIVE) | WORD(MSS_CLAMP) |
+			 WORD(DSCP) | WORD(ECN) | WORD(DF) | WORD(TTL) | WORD(TFC) |
+			 WORD(SEL) | WORDS_SELECTOR,
 		.needs = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID),
 		.bare = W_COUNT,

@@ -22,8 +22,8 @@ struct command {
 	const char *name;
 	const char *usage;
 	const char *about;
-	unsigned int takes;
-	unsigned int needs;
+	unsigned long long takes;
+	unsigned long long needs;
 	enum word bare;
 	int (*run)(struct args *args);
 };

@@ -35,7 +35,7 @@ static void print_words(const struct command *command)
 
 	puts("\nWords, in any order:");
 	for (id = 0; id < W_COUNT; id++) {
-		if (!(command->takes & 1U << id))
+		if (!(command->takes & 1ULL << id))
 			continue;
 		if (id == W_SEL_SRC && command->takes & WORD(SEL))
 			puts("behind 'sel':");

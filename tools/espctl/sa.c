@@ -17,6 +17,12 @@
 
 static const char *const state_names[] = { "larval", "valid", "dying", "dead" };
 
+static void put_u16(struct nl_request *req, __u16 attr, const struct value *value)
+{
+	if (value->given)
+		nl_put_u16(req, attr, value->number, &value->said);
+}
+
 static void put_encap(struct nl_request *req, const struct value *value)
 {
 	if (!value->given)
@@ -60,6 +66,13 @@ static void put_sa(struct nl_request *req, const struct args *args, const struct
 	nl_put_small(req, ESPM_A_SA_ESN, &value[W_ESN]);
 	nl_put_number(req, ESPM_A_SA_REPLAY_WINDOW, &value[W_WINDOW]);
 	put_encap(req, &value[W_ENCAP]);
+	put_u16(req, ESPM_A_SA_KEEPALIVE, &value[W_KEEPALIVE]);
+	nl_put_small(req, ESPM_A_SA_MSS_CLAMP, &value[W_MSS_CLAMP]);
+	nl_put_small(req, ESPM_A_SA_DSCP, &value[W_DSCP]);
+	nl_put_small(req, ESPM_A_SA_ECN, &value[W_ECN]);
+	nl_put_small(req, ESPM_A_SA_DF, &value[W_DF]);
+	nl_put_small(req, ESPM_A_SA_TTL, &value[W_TTL]);
+	put_u16(req, ESPM_A_SA_TFC, &value[W_TFC]);
 	selector_put(req, ESPM_A_SA_SELECTOR, args, icmp_proto);
 }
 
@@ -167,6 +180,19 @@ static struct json_object *drops_json(const struct nlmsghdr *nlh)
 	return list;
 }
 
+/* What an outbound tunnel makes its outer header of; absent values are copied or the host's. */
+static void add_outer(struct json_object *o, const struct nlattr **attr)
+{
+	if (!attr[ESPM_A_SA_DF])
+		return;
+	json_add_number(o, "dscp", attr[ESPM_A_SA_DSCP]);
+	json_object_object_add(o, "ecn",
+			       json_object_new_boolean(nl_number(attr[ESPM_A_SA_ECN])));
+	json_add_string(o, "df", NAME_OF(df_names, nl_number(attr[ESPM_A_SA_DF])));
+	json_add_number(o, "ttl", attr[ESPM_A_SA_TTL]);
+	json_add_number(o, "tfc", attr[ESPM_A_SA_TFC]);
+}
+
 static struct json_object *sa_json(const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
@@ -200,6 +226,11 @@ static struct json_object *sa_json(const struct nlmsghdr *nlh)
 	json_add_string(o, "fingerprint", text);
 	json_add_string(o, "driver", nl_string(attr[ESPM_A_SA_DRIVER]));
 	json_add_number(o, "overhead", attr[ESPM_A_SA_OVERHEAD]);
+	json_add_number(o, "mtu", attr[ESPM_A_SA_MTU]);
+	json_object_object_add(o, "mss_clamp",
+			       json_object_new_boolean(nl_number(attr[ESPM_A_SA_MSS_CLAMP])));
+	json_add_number(o, "keepalive", attr[ESPM_A_SA_KEEPALIVE]);
+	add_outer(o, attr);
 	json_object_object_add(o, "drops", drops_json(nlh));
 	return o;
 }
@@ -249,6 +280,43 @@ static void note_rest(struct table *table, const struct nlattr **attr)
 		table_note(table, "driver %s", nl_string(attr[ESPM_A_SA_DRIVER]));
 }
 
+static void add_word(char *text, size_t size, const char *name, const struct nlattr *attr)
+{
+	size_t used = strlen(text);
+
+	if (attr)
+		snprintf(text + used, size - used, "%s%s %u", used ? ", " : "", name,
+			 (__u32)nl_number(attr));
+}
+
+static void add_choice(char *text, size_t size, const char *choice, bool chosen)
+{
+	size_t used = strlen(text);
+
+	if (chosen)
+		snprintf(text + used, size - used, "%s%s", used ? ", " : "", choice);
+}
+
+/* The MTU, and what differs from the defaults. */
+static void note_outer(struct table *table, const struct nlattr **attr)
+{
+	__u32 df = nl_number(attr[ESPM_A_SA_DF]);
+	char text[160] = "";
+
+	add_word(text, sizeof(text), "mtu", attr[ESPM_A_SA_MTU]);
+	add_word(text, sizeof(text), "keepalive", attr[ESPM_A_SA_KEEPALIVE]);
+	add_choice(text, sizeof(text), "mss-clamp off", !nl_number(attr[ESPM_A_SA_MSS_CLAMP]));
+	add_word(text, sizeof(text), "dscp", attr[ESPM_A_SA_DSCP]);
+	add_choice(text, sizeof(text), "ecn off",
+		   attr[ESPM_A_SA_ECN] && !nl_number(attr[ESPM_A_SA_ECN]));
+	add_choice(text, sizeof(text), df == ESPM_DF_SET ? "df set" : "df clear",
+		   df != ESPM_DF_COPY);
+	add_word(text, sizeof(text), "ttl", attr[ESPM_A_SA_TTL]);
+	add_word(text, sizeof(text), "tfc", attr[ESPM_A_SA_TFC]);
+	if (*text)
+		table_note(table, "%s", text);
+}
+
 static void sa_row(struct table *table, const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
@@ -269,6 +337,7 @@ static void sa_row(struct table *table, const struct nlmsghdr *nlh)
 
 	note_ends(table, attr);
 	note_rest(table, attr);
+	note_outer(table, attr);
 	selector_get(&sel, attr[ESPM_A_SA_SELECTOR]);
 	if (!selector_is_any(&sel)) {
 		selector_text(&sel, text, sizeof(text));

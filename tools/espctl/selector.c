@@ -87,7 +87,7 @@ void selector_put(struct nl_request *req, __u16 type, const struct args *args, _
 	unsigned int id;
 
 	for (id = 0; id < W_COUNT; id++)
-		if (SELECTOR_WORDS & 1U << id && value[id].given)
+		if (SELECTOR_WORDS & 1ULL << id && value[id].given)
 			break;
 	if (id == W_COUNT)
 		return;
