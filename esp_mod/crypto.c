@@ -113,7 +113,7 @@ const char *espm_crypto_driver(const struct espm_sa *sa)
  * wants its associated data, but for the high half of an extended number, which
  * belongs between SPI and low half. While the operation lasts, the SPI gives way
  * to it, over the last bytes of the header in front: then all is one piece
- * (spares 300 instructions a packet, both ends together).
+ * (spares 150 instructions a packet, both ends together).
  */
 static u8 *lay_out(struct espm_op *op)
 {

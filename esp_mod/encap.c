@@ -57,6 +57,23 @@ int espm_encap_own(struct sk_buff *skb, u32 headroom, u32 tailroom)
 	return skb_linearize(skb);
 }
 
+/**
+ * espm_encap_is_of() - has a packet the addresses of an SA's packets?
+ * @skb: a packet of the SA's family
+ * @sa: the SA
+ *
+ * NAT may have changed them.
+ *
+ * Context: any.
+ */
+bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_sa *sa)
+{
+	if (sa->name.family == AF_INET)
+		return ip_hdr(skb)->saddr == sa->src.v4 && ip_hdr(skb)->daddr == sa->name.dst.v4;
+	return ipv6_addr_equal(&ipv6_hdr(skb)->saddr, &sa->src.v6) &&
+	       ipv6_addr_equal(&ipv6_hdr(skb)->daddr, &sa->name.dst.v6);
+}
+
 static struct dst_entry *route4(struct espm_sa *sa)
 {
 	struct flowi4 fl = {

@@ -35,6 +35,7 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr
 			  bool df);
 void espm_encap_send(struct espm_op *op);
 void espm_encap_send_keepalive(struct espm_sa *sa);
+bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_sa *sa);
 u32 espm_encap_mtu(struct espm_sa *sa);
 struct espm_origin espm_encap_origin(const struct sk_buff *skb);
 void espm_encap_forget(const struct sk_buff *skb);

@@ -132,6 +132,36 @@ static struct espm_sa *find_sa(struct espm_net *en, const struct sk_buff *skb,
 	return sa;
 }
 
+/* Is a packet plain ESP of an SA for whose packets the answer is known? */
+static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned long gen)
+{
+	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
+	const struct iphdr *ip = ip_hdr(skb);
+	const struct espm_sa *sa;
+	const __be32 *spi;
+	u32 at;
+
+	if (ip->version == 4) {
+		if (ip->protocol != IPPROTO_ESP || ip_is_fragment(ip))
+			return false;
+		at = ip_hdrlen(skb);
+		name.family = AF_INET;
+		name.dst.v4 = ip->daddr;
+	} else {
+		if (ipv6_hdr(skb)->nexthdr != IPPROTO_ESP)
+			return false;
+		at = sizeof(struct ipv6hdr);
+		name.family = AF_INET6;
+		name.dst.v6 = ipv6_hdr(skb)->daddr;
+	}
+	spi = skb_header_pointer(skb, at, sizeof(name.spi), &name.spi);
+	if (!spi)
+		return false;
+	name.spi = *spi;
+	sa = espm_sad_recall_rcu(en, &name);
+	return sa && READ_ONCE(sa->alone) == gen && espm_encap_is_of(skb, sa);
+}
+
 static bool is_local(struct net *net, const struct espm_flow *flow)
 {
 	if (flow->family == AF_INET)
@@ -164,7 +194,7 @@ static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
  * ESP for an SA of ours may, except where a policy wants to see that very
  * packet come out of another SA (nested protection).
  *
- * Context: under rcu_read_lock().
+ * Context: under rcu_read_lock(), softirqs off.
  * Return: accept or drop; a drop has been counted.
  */
 enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, bool behind_nat)
@@ -173,10 +203,15 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	struct espm_policy *policy;
 	enum espm_counter why;
 	enum espm_match match;
+	struct espm_sa *sa = NULL;
 	struct espm_flow flow;
-	struct espm_sa *sa;
+	unsigned long gen;
 
 	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_IN]))
+		return ESPM_ACCEPT;
+	/* All packets of an SA are one flow: one answer does for them (-170 instructions). */
+	gen = espm_spd_generation(&en->spd);
+	if (!behind_nat && is_alone(en, skb, gen))
 		return ESPM_ACCEPT;
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN)) {
 		espm_count(en, ESPM_IN_UNREADABLE);
@@ -188,12 +223,13 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	if (flow.vital && !is_local(en->net, &flow))
 		flow.vital = false;
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
-	if (!policy)
-		return ESPM_ACCEPT;
-	if (flow.proto == IPPROTO_ESP || flow.proto == IPPROTO_UDP) {
+	if (flow.proto == IPPROTO_ESP || (flow.proto == IPPROTO_UDP && policy))
 		sa = find_sa(en, skb, &ingress, &why);
-		if (sa && (policy->action != ESPM_ACTION_PROTECT || policy->reqid == sa->reqid))
-			return ESPM_ACCEPT;
+	if (!policy ||
+	    (sa && (policy->action != ESPM_ACTION_PROTECT || policy->reqid == sa->reqid))) {
+		if (sa && flow.proto == IPPROTO_ESP && espm_encap_is_of(skb, sa))
+			WRITE_ONCE(sa->alone, gen);
+		return ESPM_ACCEPT;
 	}
 
 	this_cpu_inc(*policy->hits);
@@ -222,7 +258,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
  *
  * An unknown SPI is left to others, since xfrm may own it.
  *
- * Context: under rcu_read_lock().
+ * Context: under rcu_read_lock(), softirqs off.
  * Return: the answer; a drop has been counted.
  */
 enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,

@@ -79,15 +79,6 @@ static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
 	return policy && match == ESPM_MATCH && policy->action == ESPM_ACTION_BYPASS;
 }
 
-/* Addresses of an SA's packets, which NAT in OUTPUT may change. */
-static bool goes_by(const struct espm_sa *sa, const struct sk_buff *skb)
-{
-	if (sa->name.family == AF_INET)
-		return ip_hdr(skb)->saddr == sa->src.v4 && ip_hdr(skb)->daddr == sa->name.dst.v4;
-	return ipv6_addr_equal(&ipv6_hdr(skb)->saddr, &sa->src.v6) &&
-	       ipv6_addr_equal(&ipv6_hdr(skb)->daddr, &sa->name.dst.v6);
-}
-
 /**
  * espm_output_ask() - must a packet that leaves be protected?
  * @en: the namespace
@@ -116,7 +107,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	/* All packets of an SA are one flow: one answer does for them (-300 instructions). */
 	gen = espm_spd_generation(&en->spd);
 	if (origin.sa && !behind_nat && READ_ONCE(origin.sa->alone) == gen &&
-	    goes_by(origin.sa, skb))
+	    espm_encap_is_of(skb, origin.sa))
 		return ESPM_ACCEPT;
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT)) {
 		espm_count(en, ESPM_OUT_UNREADABLE);
@@ -133,7 +124,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		find_origin(en, skb, &flow, &origin);
 	if (!policy || (origin.reqid && (policy->action != ESPM_ACTION_PROTECT ||
 					 policy->reqid == origin.reqid))) {
-		if (origin.sa && !behind_nat && goes_by(origin.sa, skb))
+		if (origin.sa && !behind_nat && espm_encap_is_of(skb, origin.sa))
 			WRITE_ONCE(origin.sa->alone, gen);
 		return ESPM_ACCEPT;
 	}
@@ -346,7 +337,10 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, const s
 	return ESPM_PASS;
 }
 
-/* One packet, no larger than a segment. Takes over @skb, borrows @dst. */
+/*
+ * One packet, no larger than a segment. Takes over @skb and a reference to the
+ * SA, borrows @dst.
+ */
 static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct dst_entry *dst,
 		       const struct fit *fit)
 {
@@ -374,7 +368,6 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct d
 		why = ESPM_OUT_NO_MEMORY;
 		goto drop;
 	}
-	percpu_ref_get(&egress->sa->ref);
 	op->depth = egress->depth;
 
 	why = wrap(op, dst, fit);
@@ -389,6 +382,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct d
 drop:
 	espm_count_sa(egress->sa, why);
 	kfree_skb(skb);
+	espm_sa_put(egress->sa);
 }
 
 /**
@@ -448,10 +442,12 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 	}
 	skb_list_walk_safe(segments, segment, next) {
 		skb_mark_not_on_list(segment);
+		/* The last one takes our reference. */
+		if (next)
+			percpu_ref_get(&sa->ref);
 		output_one(egress, segment, dst, &fit);
 	}
 	dst_release(dst);
-	espm_sa_put(sa);
 	return;
 
 drop:

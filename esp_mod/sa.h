@@ -111,8 +111,8 @@ struct espm_sa_load {
  * @free_work: S: grace period and worker of the end
  * @seq: A: outbound, last sequence number given out
  * @route: P: outbound, route to @name.dst
- * @alone: A: outbound, generation of the SPD in which its ESP packets go out as
- *	they are
+ * @alone: A: generation of the SPD in which its ESP packets, without UDP and
+ *	with its addresses, pass as they are
  * @path_mtu: A: outbound, what a router on the way told, 0 before
  * @path_mtu_until: A: when that is forgotten, jiffies
  * @idle: S: timer of @keepalive, set up with it

@@ -325,6 +325,7 @@ struct espm_sa *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_na
 	struct espm_sa *sa = memo->sa;
 	long now;
 
+	lockdep_assert(in_softirq());
 	/* Before the search, so that what it finds is not newer than it says. */
 	now = atomic_long_read_acquire(&removals);
 	if (sa && memo->removals == now && sa->en == en && is_named(sa, name))
