@@ -34,7 +34,8 @@ enum espm_natt espm_natt_look(const struct sk_buff *skb, int offset)
 	len = ntohs(udp->len);
 	if (len == sizeof(*udp) + 1 && udp->dest == htons(ESPM_PORT_NATT)) {
 		first = skb_header_pointer(skb, offset + sizeof(*udp), 1, &buf);
-		return first && *first == ESPM_NATT_KEEPALIVE_BYTE ? ESPM_NATT_KEEPALIVE : ESPM_NATT_OTHER;
+		return first && *first == ESPM_NATT_KEEPALIVE_BYTE ? ESPM_NATT_KEEPALIVE :
+								     ESPM_NATT_OTHER;
 	}
 	if (len < sizeof(*udp) + ESPM_HDR_LEN)
 		return ESPM_NATT_OTHER;

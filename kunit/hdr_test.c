@@ -199,7 +199,8 @@ struct mss_row {
 static const struct mss_row mss_rows[] = {
 	{ "first option", { 2, 4, 5, 180, 1 }, 8, .syn = true, .mtu = 1438, .result = 1398 },
 	{ "first option, IPv6", { 2, 4, 5, 180 }, 8, true, true, .mtu = 1438, .result = 1378 },
-	{ "at an odd place", { 1, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1438, .result = 1398, .at = 1 },
+	{ "at an odd place", { 1, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1438, .result = 1398,
+	  .at = 1 },
 	{ "behind another", { 3, 3, 7, 1, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 600, .result = 560,
 	  .at = 4 },
 	{ "at the very end", { 1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 5, 180 }, 8, .syn = true, .mtu = 1000,
