@@ -90,6 +90,11 @@ refused addr 2 "src 10.0.0.300: not an IPv4 or IPv6 address" sa add src 10.0.0.3
 refused addr6 2 "dst 2001:db8:::1: not an IPv4 or IPv6 address" sa add dst 2001:db8:::1
 refused addr-prefix 2 "src 10.0.0.0/8: an end point is one address, not a prefix or a range" sa add src 10.0.0.0/8
 refused encap-port 2 "encap 65536: a port is a number from 0 to 65535" sa add encap 4500 65536
+refused dscp 2 "dscp 64: not a number from 0 to 63" sa add dscp 64
+refused ttl 2 "ttl 256: not a number from 0 to 255" sa add ttl 256
+refused tfc 2 "tfc 65536: not a number from 0 to 65535" sa add tfc 65536
+refused df-typo 2 "df claer: did you mean 'clear'?" sa add df claer
+refused keepalive 2 "keepalive 5s: not a number from 0 to 65535" sa add keepalive 5s
 refused sel-first 2 "sa add: 'sport' describes the traffic inside: write 'sel' first" sa add sport 80
 refused sel-twice 2 "sa add: 'src' is given twice" sa add sel src 10.0.0.1 src 10.0.0.2
 

@@ -98,6 +98,15 @@ def main(lab):
             sa(ends="mode tunnel src 192.0.2.1 dst 0.0.0.0"), "dst|destination|address|unicast")
     refused("window", "a replay window of more than 65536 is refused",
             sa(way="in", more="reqid 1 window 65537 key-file -"), "65536|window")
+    refused("ttl", "a hop limit of 0 is refused", sa(more="reqid 1 ttl 0 key-file -"), "ttl")
+    for word in ("dscp 10", "ecn off", "df set", "ttl 9", "tfc 1000"):
+        refused(f"outer-in/{word.split()[0]}", f"'{word}' is refused for an inbound SA",
+                sa(way="in", more=f"reqid 1 {word} key-file -"), "only an outbound SA in tunnel mode")
+        refused(f"outer-transport/{word.split()[0]}", f"'{word}' is refused in transport mode",
+                sa(ends=ENDS.replace("tunnel", "transport"), more=f"reqid 1 {word} key-file -"),
+                "only an outbound SA in tunnel mode")
+    refused("keepalive", "a keepalive without UDP encapsulation is refused",
+            sa(more="reqid 1 keepalive 20 key-file -"), "only an outbound SA with UDP")
     refused("encap-half", "encapsulation with port 0 is refused",
             sa(more="reqid 1 encap 4500 0 key-file -"), "encap|port")
     refused("policy-reqid", "protect without a reqid is refused",
