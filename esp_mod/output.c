@@ -159,11 +159,53 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	return ESPM_STEAL;
 }
 
+/* Destination options in front of a routing header are for its stops, a home address for all. */
+static bool is_for_the_way(struct sk_buff *skb, u32 offset, const struct ipv6_opt_hdr *opt)
+{
+	return opt->nexthdr == NEXTHDR_ROUTING || ipv6_find_tlv(skb, offset, IPV6_TLV_HAO) >= 0;
+}
+
+static u32 find_payload6(struct sk_buff *skb, u32 *next_at, u8 *next)
+{
+	u32 offset = sizeof(struct ipv6hdr);
+	const struct ipv6_opt_hdr *opt;
+	struct ipv6_opt_hdr buf;
+
+	*next_at = offsetof(struct ipv6hdr, nexthdr);
+	*next = ipv6_hdr(skb)->nexthdr;
+	while (*next == NEXTHDR_HOP || *next == NEXTHDR_ROUTING || *next == NEXTHDR_DEST) {
+		opt = skb_header_pointer(skb, offset, sizeof(buf), &buf);
+		if (!opt)
+			return U32_MAX;
+		if (*next == NEXTHDR_DEST && !is_for_the_way(skb, offset, opt))
+			break;
+		*next_at = offset;
+		*next = opt->nexthdr;
+		offset += ipv6_optlen(opt);
+	}
+	return offset;
+}
+
+/*
+ * What stays outside of ESP in transport mode (RFC 4303 section 3.1.1), and the
+ * byte that will name ESP. The rest is for the other end alone, and goes inside.
+ */
+static u32 find_payload(struct sk_buff *skb, u32 *next_at, u8 *next)
+{
+	if (ip_hdr(skb)->version == 6)
+		return find_payload6(skb, next_at, next);
+	*next_at = offsetof(struct iphdr, protocol);
+	*next = ip_hdr(skb)->protocol;
+	return ip_hdrlen(skb);
+}
+
 /* Transport mode keeps the packet's header, so it must be the SA's already. */
-static enum espm_counter check_transport(const struct espm_sa *sa, const struct sk_buff *skb)
+static enum espm_counter check_transport(const struct espm_sa *sa, struct sk_buff *skb)
 {
 	const struct ipv6hdr *ip6 = ipv6_hdr(skb);
 	const struct iphdr *ip = ip_hdr(skb);
+	u32 next_at;
+	u8 next;
 
 	/* Segments of UDP that are fragments: no tunnel is there to carry them. */
 	if (skb_is_gso(skb) && skb_shinfo(skb)->gso_type & SKB_GSO_UDP)
@@ -178,25 +220,11 @@ static enum espm_counter check_transport(const struct espm_sa *sa, const struct 
 		if (sa->name.family != AF_INET6 || !ipv6_addr_equal(&ip6->saddr, &sa->src.v6) ||
 		    !ipv6_addr_equal(&ip6->daddr, &sa->name.dst.v6))
 			return ESPM_OUT_ENDPOINTS;
-		if (ip6->nexthdr == NEXTHDR_FRAGMENT)
+		find_payload6(skb, &next_at, &next);
+		if (next == NEXTHDR_FRAGMENT)
 			return ESPM_OUT_FRAGMENT;
 	}
 	return ESPM_PASS;
-}
-
-/* What stays outside of ESP in transport mode, and the byte that names ESP. */
-static u32 find_payload(struct sk_buff *skb, u32 *next_at)
-{
-	u32 hdr_len;
-	u8 *next;
-
-	if (ip_hdr(skb)->version == 4) {
-		*next_at = offsetof(struct iphdr, protocol);
-		return ip_hdrlen(skb);
-	}
-	hdr_len = ip6_find_1stfragopt(skb, &next);
-	*next_at = next - skb->data;
-	return hdr_len;
 }
 
 /**
@@ -229,9 +257,10 @@ static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb
 	u32 least = v4 ? ESPM_IPV4_MIN_MTU : ESPM_IPV6_MIN_MTU;
 	bool df = espm_hdr_df(skb->data);
 	u32 next_at, hdr_len = 0;
+	u8 next;
 
 	if (sa->mode == ESPM_MODE_TRANSPORT)
-		hdr_len = find_payload(skb, &next_at);
+		hdr_len = find_payload(skb, &next_at, &next);
 	if (hdr_len > skb->len)
 		return ESPM_OUT_UNREADABLE;
 	/* Not even fragments can make up a packet longer than its length field. */
@@ -300,10 +329,9 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, const s
 	if (tunnel) {
 		next = ip_hdr(skb)->version == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	} else {
-		hdr_len = find_payload(skb, &next_at);
+		hdr_len = find_payload(skb, &next_at, &next);
 		if (hdr_len > skb->len)
 			return ESPM_OUT_UNREADABLE;
-		next = skb->data[next_at];
 	}
 	op->plain = skb->len;
 	if (op->sa->tfc)
