@@ -83,13 +83,16 @@ void espm_natt_checksum6(struct sk_buff *skb)
 static void idle(struct timer_list *timer)
 {
 	struct espm_sa *sa = from_timer(sa, timer, idle);
-	unsigned long interval = sa->keepalive * HZ;
+	unsigned long next = READ_ONCE(sa->last_sent) + sa->keepalive * HZ;
 
 	rcu_read_lock();
 	if (espm_sa_usable(sa)) {
-		if (time_after_eq(jiffies, READ_ONCE(sa->last_sent) + interval))
+		if (time_after_eq(jiffies, next)) {
 			espm_encap_send_keepalive(sa);
-		mod_timer(&sa->idle, READ_ONCE(sa->last_sent) + interval);
+			/* Also where there was no route. */
+			next = jiffies + sa->keepalive * HZ;
+		}
+		mod_timer(&sa->idle, next);
 	}
 	rcu_read_unlock();
 }
