@@ -9,6 +9,7 @@
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
+#include <net/ipv6_stubs.h>
 #include "compat.h"
 #include "crypto.h"
 #include "encap.h"
@@ -156,6 +157,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	}
 	egress->sa = sa;
 	egress->depth = origin.depth;
+	egress->by_ports = espm_selector_names_ports(&policy->sel);
 	return ESPM_STEAL;
 }
 
@@ -275,6 +277,60 @@ static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb
 		return ESPM_PASS;
 	espm_icmp_too_big(skb, max(fit->mtu, least));
 	return ESPM_OUT_TOO_BIG;
+}
+
+/* Fragments of one packet: made, and taken from here, in one go. */
+struct train {
+	struct sk_buff *first;
+	struct sk_buff **end;
+};
+
+static DEFINE_PER_CPU(struct train, train);
+
+static int append(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	struct train *mine = this_cpu_ptr(&train);
+
+	skb_mark_not_on_list(skb);
+	*mine->end = skb;
+	mine->end = &skb->next;
+	return 0;
+}
+
+/*
+ * No router behind the other end can fragment IPv6. So what is too long becomes
+ * fragments inside of the tunnel, unless the other end could not tell by their
+ * ports what they are (RFC 4301 section 7): those travel whole, in fragments
+ * outside, for which the other end must be the last one.
+ */
+static bool needs_fragments(const struct espm_egress *egress, const struct sk_buff *skb,
+			    const struct fit *fit)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	/* A bridge's frame has a route in name only. */
+	return !fit->whole && egress->sa->mode == ESPM_MODE_TUNNEL && !egress->by_ports &&
+	       ip_hdr(skb)->version == 6 && skb->len > ESPM_IPV6_MIN_MTU &&
+	       dst && dst->ops->family == AF_INET6;
+}
+
+/* Uses up @skb. The fragments, or NULL. */
+static struct sk_buff *fragment6(struct net *net, struct sk_buff *skb, const struct fit *fit)
+{
+	struct train *mine = this_cpu_ptr(&train);
+	struct inet6_skb_parm *parm = IP6CB(skb);
+	u32 was = parm->frag_max_size ?: IP6_MAX_MTU;
+
+	mine->first = NULL;
+	mine->end = &mine->first;
+	skb->ignore_df = 1;
+	parm->frag_max_size = min3(was, max_t(u32, fit->mtu, ESPM_IPV6_MIN_MTU),
+				   ip6_skb_dst_mtu(skb));
+	if (ipv6_stub->ipv6_fragment(net, NULL, skb, append)) {
+		kfree_skb_list(mine->first);
+		return NULL;
+	}
+	return mine->first;
 }
 
 /* tcpdump on the esp device shows what is about to be sealed. */
@@ -465,6 +521,13 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 			goto drop;
 		}
 		consume_skb(skb);
+	} else if (needs_fragments(egress, skb, &fit)) {
+		segments = fragment6(sa->en->net, skb, &fit);
+		skb = NULL;
+		if (!segments) {
+			why = ESPM_OUT_SEGMENT;
+			goto drop;
+		}
 	} else {
 		segments = skb;
 	}

@@ -20,10 +20,12 @@ enum espm_answer {
  * struct espm_egress - what is to be done with a packet that leaves
  * @sa: the SA that protects it, a reference; only with ESPM_STEAL
  * @depth: layers of ESP that it has from here already
+ * @by_ports: whether ports decided, which no fragment but the first one shows
  */
 struct espm_egress {
 	struct espm_sa *sa;
 	u8 depth;
+	bool by_ports;
 };
 
 enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool behind_nat,

@@ -101,7 +101,13 @@ static bool covers(const union espm_addr *first, const union espm_addr *last,
 	return espm_addr_cmp(first, addr, family) <= 0 && espm_addr_cmp(addr, last, family) <= 0;
 }
 
-static bool names_ports(const struct espm_selector *sel)
+/**
+ * espm_selector_names_ports() - does a selector ask for ports?
+ * @sel: the selector
+ *
+ * Return: false if any port will do.
+ */
+bool espm_selector_names_ports(const struct espm_selector *sel)
 {
 	return sel->sport_first || sel->sport_last != PORT_MAX ||
 	       sel->dport_first || sel->dport_last != PORT_MAX;
@@ -112,7 +118,7 @@ static bool names_vital(const struct espm_selector *sel, const struct espm_flow 
 {
 	if (sel->any_proto)
 		return false;
-	return flow->proto == IPPROTO_ICMPV6 || names_ports(sel);
+	return flow->proto == IPPROTO_ICMPV6 || espm_selector_names_ports(sel);
 }
 
 /**
@@ -135,7 +141,7 @@ enum espm_match espm_selector_match(const struct espm_selector *sel, const struc
 		return ESPM_MISS;
 	if (flow->vital && !names_vital(sel, flow))
 		return ESPM_MISS;
-	if (!names_ports(sel))
+	if (!espm_selector_names_ports(sel))
 		return ESPM_MATCH;
 
 	switch (flow->ports) {

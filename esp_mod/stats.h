@@ -65,7 +65,7 @@
 	DROP(OUT_TOO_LONG, "out_too_long", \
 	     "so long that with ESP it would pass 65535 bytes") \
 	DROP(OUT_SEGMENT, "out_segment", \
-	     "segmentation or checksum of an offloaded packet failed") \
+	     "to make segments, fragments or a checksum of it failed") \
 	DROP(OUT_NO_ROUTE, "out_no_route", "no route to the SA's destination") \
 	DROP(OUT_NO_MEMORY, "out_no_memory", "out of memory, outbound") \
 	DROP(OUT_CRYPTO, "out_crypto", "the crypto engine failed or was busy, outbound") \

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+"""New keys under load, and no packet is lost.
+
+     A ---------- g1 ======ESP====== g2 ---------- B
+  10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+
+A new SA comes in at its receiver first, then at its sender, which takes the
+newest one of a reqid; the old ones go later. Datagrams with numbers flow both
+ways meanwhile; each must arrive, once, in order.
+"""
+
+import os
+import select
+import struct
+import time
+
+from lab import Packet, Wire, check, equal, eventually
+
+SUITE = "aes128gcm16"
+ROUNDS = 60
+DEBUG_ROUNDS = 20
+WINDOW = 40
+
+
+class Load:
+    """Numbered datagrams both ways, some always on their way."""
+
+    def __init__(self, a, b):
+        self.ends = (a.udp("10.1.0.2", 4000), b.udp("10.2.0.2", 4000))
+        self.peers = (("10.2.0.2", 4000), ("10.1.0.2", 4000))
+        self.sent, self.got = [0, 0], [0, 0]
+
+    def turn(self, pause=0.0):
+        """Send what may be on its way, take what has come."""
+        for way, sock in enumerate(self.ends):
+            while self.sent[way] - self.got[1 - way] < WINDOW:
+                sock.sendto(struct.pack("!I", self.sent[way]) + bytes(96), self.peers[way])
+                self.sent[way] += 1
+        self.take(pause)
+
+    def take(self, pause):
+        ready, _, _ = select.select(self.ends, (), (), pause)
+        for sock in ready:
+            at = self.ends.index(sock)
+            sock.setblocking(False)
+            try:
+                while True:
+                    number, = struct.unpack_from("!I", sock.recv(200))
+                    equal(number, self.got[at], f"number of the next packet at {'AB'[at]}")
+                    self.got[at] += 1
+            except BlockingIOError:
+                pass
+
+    def finish(self):
+        """All that was sent has come."""
+        until = time.monotonic() + 5
+        while self.got != self.sent[::-1] and time.monotonic() < until:
+            self.take(0.1)
+        equal(self.got, self.sent[::-1], "packets that came at A and B")
+
+
+def add(gates, number):
+    """The SAs of a round, receivers first."""
+    for way, base in ((0, 0x10000), (1, 0x20000)):
+        ends = ("192.0.2.1", "192.0.2.2") if way == 0 else ("192.0.2.2", "192.0.2.1")
+        key = os.urandom(20)
+        for gate, word in ((gates[1 - way], "in"), (gates[way], "out")):
+            gate.sa(word, base + number, *ends, SUITE, key)
+
+
+def remove(gates, number):
+    """The SAs of a round, senders first; what is on its way still comes in."""
+    for way, base in ((0, 0x10000), (1, 0x20000)):
+        dst = ("192.0.2.2", "192.0.2.1")[way]
+        gates[way].espctl(f"sa del spi {base + number:#x} dst {dst} dir out")
+    yield
+    for way, base in ((0, 0x10000), (1, 0x20000)):
+        dst = ("192.0.2.2", "192.0.2.1")[way]
+        gates[1 - way].espctl(f"sa del spi {base + number:#x} dst {dst} dir in")
+
+
+def main(lab):
+    lab.pin()
+    a, g1, g2, b = lab.sites()
+    gates = (g1, g2)
+    rounds = DEBUG_ROUNDS if lab.debug else ROUNDS
+    with lab.test("load", f"{rounds} times new SAs for both directions under load: each packet arrives, "
+                          "in order; nothing in clear, no IV twice under one key"):
+        lab.protect(g1, g2)
+        add(gates, 0)
+        wire = Wire(g1, "wan", "ip")
+        load = Load(a, b)
+        seen, frames = {}, 0
+        for number in range(1, rounds + 1):
+            load.turn()
+            add(gates, number)
+            load.turn()
+            for _ in remove(gates, number - 1):
+                # What the old SA has sealed is opened before it goes.
+                load.turn(0.01)
+                eventually(lambda: load.take(0) or max(load.sent[0] - load.got[1],
+                                                       load.sent[1] - load.got[0]) == 0,
+                           "what is on its way")
+            for packet in map(Packet, wire.packets()):
+                equal(packet.proto, 50, "protocol on the wire")
+                iv = packet.body[8:16]
+                check(iv not in seen.setdefault(packet.spi, set()), "an IV twice under one key")
+                seen[packet.spi].add(iv)
+                frames += 1
+        load.finish()
+        wire.close()
+        check(len(seen) > 2 * rounds * 0.9, f"{len(seen)} SAs were used in {rounds} rounds")
+        check(frames == sum(load.sent), f"{frames} packets of ESP for {sum(load.sent)} datagrams")
+        for gate in gates:
+            equal(gate.drops(), {}, f"drops of {gate.name}")
+            equal(len(gate.sas()), 2, f"SAs of {gate.name} that are left")
