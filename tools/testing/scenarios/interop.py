@@ -92,7 +92,7 @@ class Setting:
             data = os.urandom(size)
             ask(self.near, self.far, data)
             ask(self.far, self.near, data)
-        data = os.urandom(40_000 if self.lab.debug else 250_000)
+        data = os.urandom(40_000 if self.lab.debug else 100_000)
         listener = self.listeners[1]
         stream(*self.e.connect(listener, self.ends[0], 20), data)
 

@@ -17,8 +17,8 @@ import time
 from lab import Packet, Wire, check, equal, eventually
 
 SUITE = "aes128gcm16"
-ROUNDS = 60
-DEBUG_ROUNDS = 20
+ROUNDS = 40
+DEBUG_ROUNDS = 12
 WINDOW = 40
 
 
