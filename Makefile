@@ -12,6 +12,8 @@ all: module espctl
 module:
 	@test -e "$(KDIR)/Makefile" || \
 		{ echo "No kernel headers: apt-get install linux-headers-amd64, or name them by KDIR="; exit 1; }
+	@test "$(realpath $(KDIR))" = "$(realpath /lib/modules/$(shell uname -r)/build)" || \
+		echo "For another kernel than the running one: $(KDIR)"
 	$(MAKE) -C $(KDIR) M=$(CURDIR) W=1 modules
 
 espctl:

@@ -5,6 +5,8 @@
 # shellcheck disable=SC2034  # used by those who source this
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=${ESPM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/esp_mod}
+# Users of Debian lack the directories of depmod and modprobe.
+export PATH=$PATH:/usr/sbin:/sbin
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 say()	{ printf '%s: %s\n' "${0##*/}" "$*" >&2; }

@@ -29,7 +29,7 @@ HOSTS = {4: {1: "10.1.0.2", 2: "10.2.0.2", 3: "10.3.0.2"},
 SECOND = {1: "10.11.0.2", 2: "10.12.0.2"}
 ROAD = "10.1.0.9"
 NETS = {4: "10.{}.0.0/24", 6: "2001:db8:{}::/64"}
-CLEAR = "(ip or ip6) and not icmp6 and not ip6 multicast and not esp and not (ip6[6] = 44)"
+CLEAR = "(ip or ip6) and not icmp6 and not ip6 multicast and not esp and not (ip6[6] = 44 and ip6[40] = 50)"
 
 
 class Sites:
