@@ -58,7 +58,10 @@ struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, 
 
 	tfm = crypto_alloc_aead(esn ? suite->alg_esn : suite->alg, 0, 0);
 	if (IS_ERR(tfm)) {
-		NL_SET_ERR_MSG(extack, "this kernel lacks the suite's algorithm: is its crypto module there?");
+		if (PTR_ERR(tfm) == -ENOENT)
+			NL_SET_ERR_MSG(extack, "this kernel lacks the suite's algorithm: is its crypto module there?");
+		else
+			NL_SET_ERR_MSG(extack, "the suite's algorithm cannot be had now: out of memory, or interrupted");
 		return tfm;
 	}
 	if (suite->auth_len)
@@ -75,6 +78,20 @@ struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, 
 	return tfm;
 }
 
+static void name_key(u8 *out, const char *kind, const u8 *key, u32 key_len)
+{
+	u8 digest[SHA256_DIGEST_SIZE];
+	struct sha256_state state;
+
+	sha256_init(&state);
+	sha256_update(&state, kind, strlen(kind) + 1);
+	sha256_update(&state, key, key_len);
+	sha256_final(&state, digest);
+	memcpy(out, digest, ESPM_FINGERPRINT_LEN);
+	memzero_explicit(&state, sizeof(state));
+	memzero_explicit(digest, sizeof(digest));
+}
+
 /**
  * espm_crypto_fingerprint() - a one-way name for a key, to compare two ends
  * @out: ESPM_FINGERPRINT_LEN bytes
@@ -85,16 +102,24 @@ struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, 
  */
 void espm_crypto_fingerprint(u8 *out, const struct espm_suite *suite, const u8 *key)
 {
-	u8 digest[SHA256_DIGEST_SIZE];
-	struct sha256_state state;
+	name_key(out, suite->name, key, espm_suite_key_len(suite));
+}
 
-	sha256_init(&state);
-	sha256_update(&state, suite->name, strlen(suite->name) + 1);
-	sha256_update(&state, key, espm_suite_key_len(suite));
-	sha256_final(&state, digest);
-	memcpy(out, digest, ESPM_FINGERPRINT_LEN);
-	memzero_explicit(&state, sizeof(state));
-	memzero_explicit(digest, sizeof(digest));
+/**
+ * espm_crypto_key_name() - a one-way name for what no two SAs may share
+ * @out: ESPM_FINGERPRINT_LEN bytes
+ * @suite: the suite
+ * @key: its key material
+ *
+ * That is cipher key and salt, whose nonces would repeat also under a suite with
+ * another ICV; without a cipher, the whole.
+ *
+ * Context: process.
+ */
+void espm_crypto_key_name(u8 *out, const struct espm_suite *suite, const u8 *key)
+{
+	name_key(out, "key", key, suite->enc_len ? suite->enc_len + suite->salt_len :
+						   espm_suite_key_len(suite));
 }
 
 /**

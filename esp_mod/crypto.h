@@ -62,6 +62,7 @@ struct espm_op {
 struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, const u8 *key,
 				      struct netlink_ext_ack *extack);
 void espm_crypto_fingerprint(u8 *out, const struct espm_suite *suite, const u8 *key);
+void espm_crypto_key_name(u8 *out, const struct espm_suite *suite, const u8 *key);
 const char *espm_crypto_driver(const struct espm_sa *sa);
 void espm_crypto_exit(void);
 struct espm_op *espm_op_alloc(struct espm_sa *sa, struct sk_buff *skb);

@@ -3,10 +3,12 @@
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/udp.h>
+#include <net/addrconf.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/ndisc.h>
 #include <net/netfilter/nf_conntrack.h>
+#include <net/route.h>
 #include "flow.h"
 
 /* The first word behind a UDP header is zero where IKE shares ESP's port. */
@@ -162,6 +164,60 @@ int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset
 		return read6(flow, skb, offset, dir);
 	default:
 		return -EINVAL;
+	}
+}
+
+/**
+ * espm_flow_is_local() - is an address this host's, or does it listen to it?
+ * @net: the namespace
+ * @addr: the address
+ * @family: its family
+ *
+ * Context: under rcu_read_lock().
+ */
+bool espm_flow_is_local(struct net *net, const union espm_addr *addr, u8 family)
+{
+	if (family == AF_INET)
+		return inet_addr_type(net, addr->v4) == RTN_LOCAL;
+	return ipv6_addr_is_multicast(&addr->v6) || ipv6_chk_addr(net, &addr->v6, NULL, 0);
+}
+
+/**
+ * espm_flow_imagine() - complete the values of a packet that nobody has sent
+ * @flow: family, addresses, protocol and ports are given; the rest is set
+ * @net: the namespace
+ * @dir: enum espm_direction
+ *
+ * It is no fragment, ends no hidden header, and comes from the link if it is
+ * neighbour discovery.
+ *
+ * Context: under rcu_read_lock().
+ */
+void espm_flow_imagine(struct espm_flow *flow, struct net *net, u8 dir)
+{
+	bool out = dir == ESPM_DIR_OUT;
+
+	flow->upper = 0;
+	flow->vital = false;
+	flow->ports = ESPM_PORTS_SEEN;
+	switch (flow->proto) {
+	case IPPROTO_UDP:
+		flow->vital = (out ? flow->sport : flow->dport) == ESPM_PORT_IKE &&
+			      espm_flow_is_local(net, out ? &flow->src : &flow->dst, flow->family);
+		break;
+	case IPPROTO_ICMPV6:
+		flow->vital = flow->family == AF_INET6 &&
+			      is_neighbour_discovery(flow->sport >> 8);
+		break;
+	case IPPROTO_TCP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+	case IPPROTO_ICMP:
+		break;
+	default:
+		flow->ports = ESPM_PORTS_NONE;
+		break;
 	}
 }
 

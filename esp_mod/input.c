@@ -162,14 +162,6 @@ static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned lo
 	return sa && READ_ONCE(sa->alone) == gen && espm_encap_is_of(skb, sa);
 }
 
-static bool is_local(struct net *net, const struct espm_flow *flow)
-{
-	if (flow->family == AF_INET)
-		return inet_addr_type(net, flow->dst.v4) == RTN_LOCAL;
-	return ipv6_addr_is_multicast(&flow->dst.v6) ||
-	       ipv6_chk_addr(net, &flow->dst.v6, NULL, 0);
-}
-
 /* As was_settled() of output.c, where destination NAT has changed the packet. */
 static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
 			const struct espm_flow *flow)
@@ -180,9 +172,30 @@ static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
 
 	if (!espm_flow_before_nat(&before, skb, ESPM_DIR_IN))
 		return true;
-	before.vital = before.vital && is_local(en->net, &before);
+	before.vital = before.vital && espm_flow_is_local(en->net, &before.dst, before.family);
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &before, &match);
 	return policy && match == ESPM_MATCH && policy->action == ESPM_ACTION_BYPASS;
+}
+
+/* What a policy makes of a packet that comes in clear, and the counter of that. */
+static enum espm_answer judge(const struct espm_policy *policy, enum espm_match match,
+			      enum espm_counter *why)
+{
+	if (match == ESPM_BLIND) {
+		*why = ESPM_IN_HIDDEN_PORTS;
+		return ESPM_DROP;
+	}
+	switch (policy->action) {
+	case ESPM_ACTION_BYPASS:
+		*why = ESPM_IN_BYPASS;
+		return ESPM_ACCEPT;
+	case ESPM_ACTION_PROTECT:
+		*why = ESPM_IN_CLEAR;
+		return ESPM_DROP;
+	default:
+		*why = ESPM_IN_DISCARD;
+		return ESPM_DROP;
+	}
 }
 
 /**
@@ -201,6 +214,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 {
 	struct espm_ingress ingress;
 	struct espm_policy *policy;
+	enum espm_answer answer;
 	enum espm_counter why;
 	enum espm_match match;
 	struct espm_sa *sa = NULL;
@@ -220,7 +234,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	if (behind_nat && was_settled(en, skb, &flow))
 		return ESPM_ACCEPT;
 	/* What is only forwarded is traffic like any other. */
-	if (flow.vital && !is_local(en->net, &flow))
+	if (flow.vital && !espm_flow_is_local(en->net, &flow.dst, flow.family))
 		flow.vital = false;
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
 	if (flow.proto == IPPROTO_ESP || (flow.proto == IPPROTO_UDP && policy))
@@ -233,21 +247,28 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	}
 
 	this_cpu_inc(*policy->hits);
-	if (match == ESPM_BLIND) {
-		espm_count(en, ESPM_IN_HIDDEN_PORTS);
-		return ESPM_DROP;
-	}
-	switch (policy->action) {
-	case ESPM_ACTION_BYPASS:
-		espm_count(en, ESPM_IN_BYPASS);
-		return ESPM_ACCEPT;
-	case ESPM_ACTION_PROTECT:
-		espm_count(en, ESPM_IN_CLEAR);
-		return ESPM_DROP;
-	default:
-		espm_count(en, ESPM_IN_DISCARD);
-		return ESPM_DROP;
-	}
+	answer = judge(policy, match, &why);
+	espm_count(en, why);
+	return answer;
+}
+
+/**
+ * espm_input_explain() - what would become of a packet that arrives in clear?
+ * @en: the namespace
+ * @flow: the packet's values
+ * @told: result; nothing in it is a reference
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ */
+void espm_input_explain(struct espm_net *en, const struct espm_flow *flow,
+			struct espm_explained *told)
+{
+	enum espm_match match;
+
+	*told = (struct espm_explained){ .answer = ESPM_ACCEPT, .why = ESPM_PASS };
+	told->policy = espm_spd_match_rcu(en, ESPM_DIR_IN, flow, &match);
+	if (told->policy)
+		told->answer = judge(told->policy, match, &told->why);
 }
 
 /**

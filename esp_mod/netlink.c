@@ -11,11 +11,14 @@
 #include <net/sock.h>
 #include "crypto.h"
 #include "encap.h"
+#include "flow.h"
+#include "input.h"
 #include "main.h"
 #include "natt.h"
 #include "netlink.h"
 #include "netlink_gen.h"
 #include "netns.h"
+#include "output.h"
 #include "selector.h"
 #include "suite.h"
 
@@ -36,6 +39,7 @@ static int need(struct genl_info *info, int attr, const char *sentence)
 {
 	if (info->attrs[attr])
 		return 0;
+	NL_SET_ERR_ATTR_MISS(info->extack, NULL, attr);
 	info->extack->_msg = sentence;
 	return -EINVAL;
 }
@@ -253,6 +257,17 @@ static int finish_reply(struct genl_info *info, struct sk_buff *msg, void *hdr, 
 	return genlmsg_reply(msg, info);
 }
 
+/*
+ * The answer to an addition, which stands: whoever cannot take the answer must not
+ * be told that it failed.
+ */
+static int finish_add(struct genl_info *info, struct sk_buff *msg, void *hdr, int err)
+{
+	int said = finish_reply(info, msg, hdr, err);
+
+	return err ? said : 0;
+}
+
 /* Security associations. */
 
 static bool is_unicast(const union espm_addr *addr, u16 addr_family)
@@ -325,6 +340,7 @@ static int read_suite(struct genl_info *info, struct espm_sa *sa)
 		return PTR_ERR(tfm);
 	sa->tfm = tfm;
 	espm_crypto_fingerprint(sa->fingerprint, sa->suite, nla_data(key));
+	espm_crypto_key_name(sa->key_name, sa->suite, nla_data(key));
 	get_random_bytes(&sa->iv_mix, sizeof(sa->iv_mix));
 	return 0;
 }
@@ -415,7 +431,7 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 
 	sa = espm_sa_alloc(en, dir, window);
 	if (!sa)
-		return -ENOMEM;
+		return REFUSE(info, NULL, -ENOMEM, "out of memory");
 	sa->esn = esn;
 	sa->name.spi = htonl(spi);
 	sa->mode = nla_get_u8(attrs[ESPM_A_SA_MODE]);
@@ -518,6 +534,11 @@ static struct espm_sa *sa_find(struct genl_info *info, struct espm_net *en)
 	int err;
 
 	if (attrs[ESPM_A_SA_ID]) {
+		if (attrs[ESPM_A_SA_SPI] || attrs[ESPM_A_SA_DST] || attrs[ESPM_A_SA_DIRECTION]) {
+			NL_SET_ERR_MSG(info->extack,
+				       "name the SA by its id, or by SPI, destination and direction, not by both");
+			return ERR_PTR(-EINVAL);
+		}
 		sa = espm_sad_find_id_rcu(en, nla_get_u32(attrs[ESPM_A_SA_ID]));
 	} else {
 		if (!attrs[ESPM_A_SA_SPI] || !attrs[ESPM_A_SA_DST] || !attrs[ESPM_A_SA_DIRECTION]) {
@@ -539,7 +560,6 @@ static struct espm_sa *sa_find(struct genl_info *info, struct espm_net *en)
 	return sa;
 }
 
-/* espctl sa add */
 /* The request, and the refusal that quotes it, outlive us. */
 static void wipe_keys(struct genl_info *info)
 {
@@ -551,6 +571,7 @@ static void wipe_keys(struct genl_info *info)
 			memzero_explicit(nla_data(attr), nla_len(attr));
 }
 
+/* espctl sa add */
 int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espm_net *en = net_of(info);
@@ -583,7 +604,7 @@ int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		espm_natt_begin(sa);
 	mutex_unlock(&en->lock);
-	return finish_reply(info, msg, hdr, err);
+	return finish_add(info, msg, hdr, err);
 }
 
 /* espctl sa del */
@@ -631,6 +652,22 @@ int esp_mod_nl_sa_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return finish_reply(info, msg, hdr, err);
 }
 
+/* A dump shows all: what would narrow it down is not understood. */
+static int begin_dump(struct netlink_callback *cb, u32 changes)
+{
+	int err = may_configure(cb->skb, cb->extack);
+
+	if (err)
+		return err;
+	if (nlmsg_attrlen(cb->nlh, GENL_HDRLEN)) {
+		NL_SET_ERR_MSG(cb->extack, "a dump takes no attributes");
+		return -EINVAL;
+	}
+	/* Else the messages say that the list has changed meanwhile. */
+	cb->seq = changes ?: 1;
+	return 0;
+}
+
 /* espctl sa show */
 int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
@@ -640,7 +677,7 @@ int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	void *hdr;
 	int err;
 
-	err = may_configure(cb->skb, cb->extack);
+	err = begin_dump(cb, READ_ONCE(en->sad.changes));
 	if (err)
 		return err;
 	rcu_read_lock();
@@ -649,6 +686,7 @@ int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 				  NLM_F_MULTI, ESPM_CMD_SA_GET);
 		if (!hdr)
 			break;
+		genl_dump_check_consistent(cb, hdr);
 		if (sa_fill(skb, sa)) {
 			genlmsg_cancel(skb, hdr);
 			break;
@@ -778,7 +816,7 @@ int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info)
 	mutex_unlock(&en->lock);
 	if (!err)
 		err = nla_put_u32(msg, ESPM_A_POLICY_ID, id);
-	return finish_reply(info, msg, hdr, err);
+	return finish_add(info, msg, hdr, err);
 }
 
 /* espctl policy del */
@@ -832,7 +870,7 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 	void *hdr;
 	int err;
 
-	err = may_configure(cb->skb, cb->extack);
+	err = begin_dump(cb, espm_spd_generation(&en->spd));
 	if (err)
 		return err;
 	rcu_read_lock();
@@ -841,6 +879,7 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 				  NLM_F_MULTI, ESPM_CMD_POLICY_GET);
 		if (!hdr)
 			break;
+		genl_dump_check_consistent(cb, hdr);
 		if (policy_fill(skb, policy)) {
 			genlmsg_cancel(skb, hdr);
 			break;
@@ -893,6 +932,98 @@ int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return finish_reply(info, msg, hdr, err);
 }
 
+/* espctl explain */
+
+static int explain_read(struct genl_info *info, struct espm_flow *flow)
+{
+	struct nlattr **attrs = info->attrs;
+	u16 src_family, dst_family;
+	int err;
+
+	err = need(info, ESPM_A_EXPLAIN_DIRECTION, "explain needs a direction") ?:
+	      need(info, ESPM_A_EXPLAIN_SRC, "explain needs a source address") ?:
+	      need(info, ESPM_A_EXPLAIN_DST, "explain needs a destination address") ?:
+	      need(info, ESPM_A_EXPLAIN_PROTOCOL, "explain needs a protocol") ?:
+	      read_addr(info, attrs[ESPM_A_EXPLAIN_SRC], &flow->src, &src_family) ?:
+	      read_addr(info, attrs[ESPM_A_EXPLAIN_DST], &flow->dst, &dst_family);
+	if (err)
+		return err;
+	if (src_family != dst_family)
+		return REFUSE(info, attrs[ESPM_A_EXPLAIN_DST], -EINVAL,
+			      "source and destination are of different families");
+	flow->family = src_family;
+	flow->proto = nla_get_u8(attrs[ESPM_A_EXPLAIN_PROTOCOL]);
+	if (attrs[ESPM_A_EXPLAIN_SPORT])
+		flow->sport = nla_get_u16(attrs[ESPM_A_EXPLAIN_SPORT]);
+	if (attrs[ESPM_A_EXPLAIN_DPORT])
+		flow->dport = nla_get_u16(attrs[ESPM_A_EXPLAIN_DPORT]);
+	return 0;
+}
+
+static int explain_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
+{
+	u32 mtu = espm_encap_mtu(sa);
+
+	if (nla_put_u32(msg, ESPM_A_EXPLAIN_SA, sa->id) ||
+	    nla_put_u32(msg, ESPM_A_EXPLAIN_SPI, ntohl(sa->name.spi)) ||
+	    nla_put_u8(msg, ESPM_A_EXPLAIN_MODE, sa->mode) ||
+	    addr_fill(msg, ESPM_A_EXPLAIN_OUTER_SRC, &sa->src, sa->name.family) ||
+	    addr_fill(msg, ESPM_A_EXPLAIN_OUTER_DST, &sa->name.dst, sa->name.family) ||
+	    (mtu && nla_put_u32(msg, ESPM_A_EXPLAIN_MTU, mtu)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int explain_fill(struct sk_buff *msg, const struct espm_explained *told)
+{
+	static const u8 answers[] = {
+		[ESPM_ACCEPT]	= ESPM_ANSWER_PASS,
+		[ESPM_DROP]	= ESPM_ANSWER_DROP,
+		[ESPM_STEAL]	= ESPM_ANSWER_PROTECT,
+	};
+	const struct espm_policy *policy = told->policy;
+
+	if (nla_put_u8(msg, ESPM_A_EXPLAIN_ANSWER, answers[told->answer]) ||
+	    (policy && nla_put_u32(msg, ESPM_A_EXPLAIN_POLICY, policy->id)) ||
+	    (policy && policy->reqid && nla_put_u32(msg, ESPM_A_EXPLAIN_REQID, policy->reqid)) ||
+	    (told->why != ESPM_PASS &&
+	     counter_fill(msg, ESPM_A_EXPLAIN_COUNTER, ESPM_A_COUNTER_PAD, told->why, 0)))
+		return -EMSGSIZE;
+	return told->sa ? explain_sa_fill(msg, told->sa) : 0;
+}
+
+int esp_mod_nl_explain_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct espm_explained told;
+	struct espm_flow flow = {};
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+	u8 dir;
+
+	err = may_configure(skb, info->extack) ?: explain_read(info, &flow);
+	if (err)
+		return err;
+	msg = begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	dir = nla_get_u8(info->attrs[ESPM_A_EXPLAIN_DIRECTION]);
+	rcu_read_lock();
+	local_bh_disable();
+	espm_flow_imagine(&flow, en->net, dir);
+	if (dir == ESPM_DIR_OUT)
+		espm_output_explain(en, &flow, &told);
+	else
+		espm_input_explain(en, &flow, &told);
+	local_bh_enable();
+	err = explain_fill(msg, &told);
+	if (told.sa)
+		espm_sa_put(told.sa);
+	rcu_read_unlock();
+	return finish_reply(info, msg, hdr, err);
+}
+
 static struct genl_family family = {
 	.name		= ESPM_GENL_NAME,
 	.version	= ESPM_GENL_VERSION,
@@ -900,7 +1031,6 @@ static struct genl_family family = {
 	.module		= THIS_MODULE,
 	.ops		= esp_mod_nl_ops,
 	.n_ops		= ARRAY_SIZE(esp_mod_nl_ops),
-	.resv_start_op	= ESPM_CMD_MAX + 1,
 };
 
 /**

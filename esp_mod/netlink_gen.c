@@ -96,8 +96,18 @@ const struct nla_policy esp_mod_policy_flush_nl_policy[1 + 1] = {
 const struct nla_policy esp_mod_stats_get_nl_policy[1 + 1] = {
 };
 
+/* ESPM_CMD_EXPLAIN - do */
+const struct nla_policy esp_mod_explain_nl_policy[ESPM_A_EXPLAIN_DPORT + 1] = {
+	[ESPM_A_EXPLAIN_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_EXPLAIN_SRC] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_EXPLAIN_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_EXPLAIN_PROTOCOL] = { .type = NLA_U8, },
+	[ESPM_A_EXPLAIN_SPORT] = { .type = NLA_U16, },
+	[ESPM_A_EXPLAIN_DPORT] = { .type = NLA_U16, },
+};
+
 /* Ops table for esp_mod */
-const struct genl_ops esp_mod_nl_ops[9] = {
+const struct genl_ops esp_mod_nl_ops[10] = {
 	{
 		.cmd		= ESPM_CMD_SA_ADD,
 		.doit		= esp_mod_nl_sa_add_doit,
@@ -161,6 +171,13 @@ const struct genl_ops esp_mod_nl_ops[9] = {
 		.doit		= esp_mod_nl_stats_get_doit,
 		.policy		= esp_mod_stats_get_nl_policy,
 		.maxattr	= 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_EXPLAIN,
+		.doit		= esp_mod_nl_explain_doit,
+		.policy		= esp_mod_explain_nl_policy,
+		.maxattr	= ESPM_A_EXPLAIN_DPORT,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 };

@@ -32,8 +32,10 @@ extern const struct nla_policy esp_mod_policy_flush_nl_policy[1 + 1];
 
 extern const struct nla_policy esp_mod_stats_get_nl_policy[1 + 1];
 
+extern const struct nla_policy esp_mod_explain_nl_policy[ESPM_A_EXPLAIN_DPORT + 1];
+
 /* Ops table for esp_mod */
-extern const struct genl_ops esp_mod_nl_ops[9];
+extern const struct genl_ops esp_mod_nl_ops[10];
 
 int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info);
@@ -47,5 +49,6 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb);
 int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_explain_doit(struct sk_buff *skb, struct genl_info *info);
 
 #endif /* _LINUX_ESP_MOD_GEN_H */

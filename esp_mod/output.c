@@ -80,6 +80,38 @@ static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
 	return policy && match == ESPM_MATCH && policy->action == ESPM_ACTION_BYPASS;
 }
 
+/*
+ * What a policy makes of a packet that has so many layers of ours: with
+ * %ESPM_STEAL the SA, a reference, else what is to be counted.
+ */
+static enum espm_answer judge(const struct espm_policy *policy, enum espm_match match, u8 depth,
+			      struct espm_sa **sa, enum espm_counter *why)
+{
+	*sa = NULL;
+	if (match == ESPM_BLIND) {
+		*why = ESPM_OUT_HIDDEN_PORTS;
+		return ESPM_DROP;
+	}
+	switch (policy->action) {
+	case ESPM_ACTION_BYPASS:
+		*why = ESPM_OUT_BYPASS;
+		return ESPM_ACCEPT;
+	case ESPM_ACTION_PROTECT:
+		break;
+	default:
+		*why = ESPM_OUT_DISCARD;
+		return ESPM_DROP;
+	}
+
+	if (depth >= ESPM_NEST_MAX) {
+		*why = ESPM_OUT_NEST;
+		return ESPM_DROP;
+	}
+	*sa = espm_sad_outbound_get(policy->link);
+	*why = *sa ? ESPM_PASS : ESPM_OUT_NO_SA;
+	return *sa ? ESPM_STEAL : ESPM_DROP;
+}
+
 /**
  * espm_output_ask() - must a packet that leaves be protected?
  * @en: the namespace
@@ -98,10 +130,11 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 {
 	struct espm_origin origin = espm_encap_origin(skb);
 	struct espm_policy *policy;
+	enum espm_answer answer;
+	enum espm_counter why;
 	enum espm_match match;
 	struct espm_flow flow;
 	unsigned long gen;
-	struct espm_sa *sa;
 
 	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_OUT]))
 		return ESPM_ACCEPT;
@@ -131,34 +164,33 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	}
 
 	this_cpu_inc(*policy->hits);
-	if (match == ESPM_BLIND) {
-		espm_count(en, ESPM_OUT_HIDDEN_PORTS);
-		return ESPM_DROP;
+	answer = judge(policy, match, origin.depth, &egress->sa, &why);
+	if (answer != ESPM_STEAL) {
+		espm_count(en, why);
+		return answer;
 	}
-	switch (policy->action) {
-	case ESPM_ACTION_BYPASS:
-		espm_count(en, ESPM_OUT_BYPASS);
-		return ESPM_ACCEPT;
-	case ESPM_ACTION_PROTECT:
-		break;
-	default:
-		espm_count(en, ESPM_OUT_DISCARD);
-		return ESPM_DROP;
-	}
-
-	if (origin.depth >= ESPM_NEST_MAX) {
-		espm_count(en, ESPM_OUT_NEST);
-		return ESPM_DROP;
-	}
-	sa = espm_sad_outbound_get(policy->link);
-	if (!sa) {
-		espm_count(en, ESPM_OUT_NO_SA);
-		return ESPM_DROP;
-	}
-	egress->sa = sa;
 	egress->depth = origin.depth;
 	egress->by_ports = espm_selector_names_ports(&policy->sel);
 	return ESPM_STEAL;
+}
+
+/**
+ * espm_output_explain() - what would become of a packet that leaves?
+ * @en: the namespace
+ * @flow: the packet's values
+ * @told: result; its SA, if any, is a reference for the caller
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ */
+void espm_output_explain(struct espm_net *en, const struct espm_flow *flow,
+			 struct espm_explained *told)
+{
+	enum espm_match match;
+
+	*told = (struct espm_explained){ .answer = ESPM_ACCEPT, .why = ESPM_PASS };
+	told->policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, flow, &match);
+	if (told->policy)
+		told->answer = judge(told->policy, match, 0, &told->sa, &told->why);
 }
 
 /* Destination options in front of a routing header are for its stops, a home address for all. */

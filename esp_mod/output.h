@@ -4,6 +4,8 @@
 #define _ESPM_OUTPUT_H
 
 #include <linux/skbuff.h>
+#include "selector.h"
+#include "stats.h"
 
 struct espm_net;
 struct espm_op;
@@ -28,8 +30,24 @@ struct espm_egress {
 	bool by_ports;
 };
 
+/**
+ * struct espm_explained - what would become of a packet, and why
+ * @answer: the answer
+ * @why: what would be counted, or %ESPM_PASS
+ * @policy: the policy that decides, borrowed, or NULL
+ * @sa: the SA that would seal the packet; a reference if not NULL
+ */
+struct espm_explained {
+	enum espm_answer answer;
+	enum espm_counter why;
+	const struct espm_policy *policy;
+	struct espm_sa *sa;
+};
+
 enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool behind_nat,
 				 struct espm_egress *egress);
+void espm_output_explain(struct espm_net *en, const struct espm_flow *flow,
+			 struct espm_explained *told);
 void espm_output(struct espm_egress *egress, struct sk_buff *skb);
 void espm_output_done(struct espm_op *op, int err);
 

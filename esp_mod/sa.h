@@ -81,7 +81,7 @@ struct espm_sa_load {
  * struct espm_sa - a security association (RFC 4301 section 4.4.2)
  * @name: I: SPI, destination, direction
  * @by_name: S: place in the SAD, by @name
- * @by_key: S: place among the outbound SAs, by @fingerprint
+ * @by_key: S: place among the outbound SAs, by @key_name
  * @en: I: the namespace; outlives the SA
  * @reqid: I: number by which policies name the SA
  * @link: L: SAs and policies of the same reqid; a reference
@@ -103,7 +103,8 @@ struct espm_sa_load {
  * @suite: I: the crypto suite
  * @tfm: I: its transform, owned, with the keys inside
  * @iv_mix: I: secret that turns sequence numbers into IVs
- * @fingerprint: I: one-way name of suite and key
+ * @fingerprint: I: one-way name of suite and key, shown
+ * @key_name: I: one-way name of the key that nonces belong to, whatever the suite
  * @state: A: enum espm_sa_state, only ever forward
  * @load: P: traffic
  * @drops: A: what was dropped on this SA
@@ -146,6 +147,7 @@ struct espm_sa {
 	struct crypto_aead *tfm;
 	u64 iv_mix;
 	u8 fingerprint[ESPM_FINGERPRINT_LEN];
+	u8 key_name[ESPM_FINGERPRINT_LEN];
 	u32 state;
 	struct espm_sa_load __percpu *load;
 	struct espm_drops drops;

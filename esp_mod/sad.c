@@ -17,7 +17,7 @@ static const struct rhashtable_params by_name_params = {
 
 static const struct rhashtable_params by_key_params = {
 	.key_len = ESPM_FINGERPRINT_LEN,
-	.key_offset = offsetof(struct espm_sa, fingerprint),
+	.key_offset = offsetof(struct espm_sa, key_name),
 	.head_offset = offsetof(struct espm_sa, by_key),
 	.automatic_shrinking = true,
 };
@@ -54,6 +54,7 @@ int espm_sad_init(struct espm_net *en)
 	struct espm_sad *sad = &en->sad;
 	int err;
 
+	sad->changes = 1;
 	xa_init_flags(&sad->by_id, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	err = rhashtable_init(&sad->by_name, &by_name_params);
 	if (err)
@@ -229,6 +230,7 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 		goto err_release_id;
 	}
 	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
+	WRITE_ONCE(sad->changes, sad->changes + 1);
 
 	if (outbound) {
 		list_add_rcu(&sa->in_link, &sa->link->outbound);
@@ -260,6 +262,7 @@ void espm_sad_del(struct espm_net *en, struct espm_sa *sa)
 
 	lockdep_assert_held(&en->lock);
 	xa_erase(&sad->by_id, sa->id);
+	WRITE_ONCE(sad->changes, sad->changes + 1);
 	rhashtable_remove_fast(&sad->by_name, &sa->by_name, by_name_params);
 	atomic_long_inc_return(&removals);
 	if (sa->name.dir == ESPM_DIR_OUT) {

@@ -41,10 +41,11 @@ struct espm_link {
 /**
  * struct espm_sad - the database
  * @by_name: SAs by struct espm_sa_name
- * @by_key: outbound SAs by fingerprint of suite and key
+ * @by_key: outbound SAs by @key_name
  * @by_id: SAs by number; owns the one reference that being in the SAD is
  * @links: struct espm_link by reqid
  * @next_id: where the search for a free number begins
+ * @changes: grows with each SA that comes or goes, begins at 1; for dumps
  */
 struct espm_sad {
 	struct rhashtable by_name;
@@ -52,6 +53,7 @@ struct espm_sad {
 	struct xarray by_id;
 	struct rhashtable links;
 	u32 next_id;
+	u32 changes;
 };
 
 int espm_sad_init(struct espm_net *en);

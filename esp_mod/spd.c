@@ -50,6 +50,7 @@ static const struct rhashtable_params table_params = {
 int espm_spd_init(struct espm_net *en)
 {
 	en->spd.gen = 1;
+	INIT_LIST_HEAD(&en->spd.in_order);
 	xa_init_flags(&en->spd.by_id, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	return rhltable_init(&en->spd.table, &table_params);
 }
@@ -253,6 +254,7 @@ int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
 	if (err)
 		goto err_count_out;
 	xa_store(&spd->by_id, policy->id, policy, GFP_KERNEL);
+	list_add_tail(&policy->in_order, &spd->in_order);
 	begin_generation(spd);
 	*id = policy->id;
 	return 0;
@@ -282,6 +284,7 @@ void espm_spd_del(struct espm_net *en, struct espm_policy *policy)
 {
 	lockdep_assert_held(&en->lock);
 	xa_erase(&en->spd.by_id, policy->id);
+	list_del(&policy->in_order);
 	rhltable_remove(&en->spd.table, &policy->node, table_params);
 	count_out(en, policy);
 	begin_generation(&en->spd);
@@ -294,16 +297,20 @@ void espm_spd_del(struct espm_net *en, struct espm_policy *policy)
  * espm_spd_flush() - remove every policy
  * @en: the namespace, locked
  *
- * Context: process.
+ * The newest first: of policies with the same prefixes it is the first that the
+ * table finds.
+ *
+ * Context: process, sleeps.
  */
 void espm_spd_flush(struct espm_net *en)
 {
-	struct espm_policy *policy;
-	unsigned long id;
+	struct espm_policy *policy, *next;
 
 	lockdep_assert_held(&en->lock);
-	xa_for_each(&en->spd.by_id, id, policy)
+	list_for_each_entry_safe_reverse(policy, next, &en->spd.in_order, in_order) {
 		espm_spd_del(en, policy);
+		cond_resched();
+	}
 }
 
 static bool precedes(const struct espm_policy *a, const struct espm_policy *b)

@@ -53,6 +53,7 @@ struct espm_spd_key {
  * @action: enum espm_action
  * @link: SAs that protect, a reference; only for ESPM_ACTION_PROTECT
  * @hits: packets decided, per CPU
+ * @in_order: place among all policies, by @id
  * @rcu: its end
  */
 struct espm_policy {
@@ -65,6 +66,7 @@ struct espm_policy {
 	u8 action;
 	struct espm_link *link;
 	unsigned long __percpu *hits;
+	struct list_head in_order;
 	struct rcu_head rcu;
 };
 
@@ -102,6 +104,7 @@ struct espm_spd_cache {
  * @classes: for each direction the classes in use, read under RCU
  * @by_id: policies by number
  * @next_id: where the search for a free number begins
+ * @in_order: all policies, the oldest first
  */
 struct espm_spd {
 	unsigned long gen;
@@ -110,6 +113,7 @@ struct espm_spd {
 	struct espm_spd_classes __rcu *classes[ESPM_DIR_MAX + 1];
 	struct xarray by_id;
 	u32 next_id;
+	struct list_head in_order;
 };
 
 /**

@@ -475,6 +475,40 @@ static void fingerprint_tells_keys_and_suites_apart(struct kunit *test)
 	KUNIT_EXPECT_NE(test, memcmp(first, other, sizeof(first)), 0);
 }
 
+/* Nonces belong to cipher key and salt, whatever is done with them. */
+static void key_name_is_of_cipher_key_and_salt(struct kunit *test)
+{
+	static const char *const same[] = { "aes128gcm12", "aes128gcm8", "aes128gmac" };
+	u8 first[ESPM_FINGERPRINT_LEN], other[ESPM_FINGERPRINT_LEN];
+	const struct espm_suite *suite = espm_suite_find("aes128gcm16");
+	u8 key[64] = {};
+	u32 i;
+
+	espm_crypto_key_name(first, suite, key);
+	for (i = 0; i < ARRAY_SIZE(same); i++) {
+		espm_crypto_key_name(other, espm_suite_find(same[i]), key);
+		KUNIT_EXPECT_EQ_MSG(test, memcmp(first, other, sizeof(first)), 0, "%s", same[i]);
+	}
+	for (i = 0; i < 8 * 20; i++) {
+		key[i / 8] ^= 1 << i % 8;
+		espm_crypto_key_name(other, suite, key);
+		KUNIT_EXPECT_NE(test, memcmp(first, other, sizeof(first)), 0);
+		key[i / 8] ^= 1 << i % 8;
+	}
+
+	/* The integrity key makes no difference, unless there is nothing else. */
+	suite = espm_suite_find("aes128-sha256");
+	espm_crypto_key_name(first, suite, key);
+	key[16] ^= 1;
+	espm_crypto_key_name(other, suite, key);
+	KUNIT_EXPECT_EQ(test, memcmp(first, other, sizeof(first)), 0);
+	suite = espm_suite_find("null-sha256");
+	espm_crypto_key_name(first, suite, key);
+	key[16] ^= 1;
+	espm_crypto_key_name(other, suite, key);
+	KUNIT_EXPECT_NE(test, memcmp(first, other, sizeof(first)), 0);
+}
+
 /* The op owns one reference to its SA, and its packet until that is taken out. */
 static void op_gives_back_what_it_holds(struct kunit *test)
 {
@@ -514,6 +548,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE_PARAM(what_is_tampered_with_is_refused, combo_gen_params),
 	KUNIT_CASE_PARAM(icv_is_the_mac_of_the_rfc, separate_gen_params),
 	KUNIT_CASE(fingerprint_tells_keys_and_suites_apart),
+	KUNIT_CASE(key_name_is_of_cipher_key_and_salt),
 	KUNIT_CASE(op_gives_back_what_it_holds),
 	{}
 };

@@ -35,7 +35,7 @@ static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
 	tfm = espm_crypto_alloc(sa->suite, false, material, NULL);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(tfm));
 	sa->tfm = tfm;
-	espm_crypto_fingerprint(sa->fingerprint, sa->suite, material);
+	espm_crypto_key_name(sa->key_name, sa->suite, material);
 	KUNIT_EXPECT_EQ(test, sa->state, ESPM_SA_LARVAL);
 	return sa;
 }
@@ -289,7 +289,7 @@ static void crowd_comes_and_goes(struct kunit *test)
 			sa->name.spi = cpu_to_be32(256 + at);
 			sa->name.family = AF_INET6;
 			sa->reqid = 1 + at % REQIDS;
-			memcpy(sa->fingerprint, &at, sizeof(at));
+			memcpy(sa->key_name, &at, sizeof(at));
 			KUNIT_ASSERT_EQ(test, add(sa, NULL), 0);
 			crowd[at] = sa;
 			age[at] = round;

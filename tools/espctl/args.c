@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The one parser, and the table that drives it. See args.h. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,9 +157,10 @@ static bool number_parse(const char *word, unsigned long max, unsigned long *num
 
 	if (hex ? !isxdigit((unsigned char)word[2]) : !isdigit((unsigned char)word[0]))
 		return false;
+	errno = 0;
 	*number = strtoul(word, &stop, hex ? 16 : 10);
 	*end = stop;
-	return *number <= max;
+	return !errno && *number <= max;
 }
 
 static int bad_value(const struct value *value, const char *why)
@@ -440,6 +442,28 @@ static int missing_words(const struct args *args)
 	return used ? misuse("%s: missing: %s", args->command->name, list) : 0;
 }
 
+/* The values that stand alone behind the command's name. */
+static int bare_parse(struct args *args, char **words, int count)
+{
+	const struct command *command = args->command;
+	int bares = command->bares ?: 1, at, err;
+
+	for (at = 0; at < bares; at++) {
+		const struct word_desc *desc = &words_known[command->bare + at];
+		struct value *value = &args->value[command->bare + at];
+
+		if (at >= count)
+			return misuse("%s: missing: %s", command->name,
+				      bares > 1 ? command->usage : desc->value);
+		value->given = true;
+		value->said.name = desc->name;
+		err = value_parse(value, desc, words + at);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /* Read words into args, whose command says which are known and which needed. */
 int args_parse(struct args *args, char **words, int count)
 {
@@ -447,13 +471,10 @@ int args_parse(struct args *args, char **words, int count)
 	int at = 0, err;
 
 	if (command->bare != W_COUNT) {
-		const struct word_desc *desc = &words_known[command->bare];
-
-		if (!count)
-			return misuse("%s: missing: %s", command->name, desc->value);
-		args->value[command->bare].given = true;
-		args->value[command->bare].said.name = desc->name;
-		args->value[command->bare].said.value = words[at++];
+		err = bare_parse(args, words, count);
+		if (err)
+			return err;
+		at = command->bares ?: 1;
 	}
 	while (at < count) {
 		unsigned int id = word_find(args, words[at]);

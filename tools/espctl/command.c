@@ -100,6 +100,15 @@ const struct command commands[] = {
 		.run = stats_show,
 	},
 	{
+		.name = "explain",
+		.usage = "SRC DST [proto NAME|N] [sport N] [dport N] [icmp TYPE[/CODE]]",
+		.about = "tell what would become of a packet, and why; without proto, of a ping",
+		.takes = WORD(PROTO) | WORD(SPORT) | WORD(DPORT) | WORD(ICMP),
+		.bare = W_SRC,
+		.bares = 2,
+		.run = explain,
+	},
+	{
 		.name = "suites",
 		.usage = "",
 		.about = "list the suites: names, lengths of keys, IVs and ICVs",

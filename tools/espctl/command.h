@@ -16,6 +16,7 @@
  * @takes: words it knows
  * @needs: words it can't do without
  * @bare: the word whose value stands alone behind the name, or W_COUNT
+ * @bares: how many do, @bare and those behind it in enum word; 0 is 1
  * @run: does it, and returns the exit status
  */
 struct command {
@@ -25,6 +26,7 @@ struct command {
 	unsigned long long takes;
 	unsigned long long needs;
 	enum word bare;
+	unsigned int bares;
 	int (*run)(struct args *args);
 };
 
@@ -35,6 +37,7 @@ bool command_has_noun(const struct command *command, const char *noun);
 const char *command_verb(const struct command *command);
 int command_run(char **words, int count, bool json);
 
+int explain(struct args *args);
 int policy_add(struct args *args);
 int policy_del(struct args *args);
 int policy_show(struct args *args);

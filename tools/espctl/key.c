@@ -19,12 +19,31 @@ enum { KEY_TEXT_MAX = 1024 };
  * Whether a word is a key rather than the name of a file: many hex digits.
  * A file of such a name can still be had as ./NAME.
  */
+/* Bytes with something between them, as fingerprints are often written. */
+static bool is_spaced_hex(const char *word)
+{
+	size_t bytes = 0;
+
+	while (isxdigit((unsigned char)word[0]) && isxdigit((unsigned char)word[1])) {
+		bytes++;
+		word += 2;
+		if (!*word)
+			return bytes >= 8;
+		if (!strchr(":- ", *word))
+			return false;
+		word++;
+	}
+	return false;
+}
+
 bool key_word_is_key(const char *word)
 {
 	bool marked = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
 	const char *digits = marked ? word + 2 : word;
 	size_t len = strlen(digits);
 
+	if (!strncmp(word, "key=", 4) || is_spaced_hex(digits))
+		return true;
 	return len >= (marked ? 16 : 32) && strspn(digits, "0123456789abcdefABCDEF") == len;
 }
 

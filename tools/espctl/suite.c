@@ -53,15 +53,22 @@ const struct suite *suite_find(const char *name)
 	return NULL;
 }
 
-/* The name that was probably meant, or NULL. */
+/*
+ * The name that was probably meant, or NULL: a legacy suite is never proposed, nor
+ * one of the many that begin with the name of a cipher.
+ */
 const char *suite_nearest(const char *name)
 {
+	size_t i, count = 0, begin = 0;
 	const char *names[SUITES];
-	size_t i;
 
-	for (i = 0; i < SUITES; i++)
-		names[i] = suites[i].name;
-	return nearest(name, names, SUITES);
+	for (i = 0; i < SUITES; i++) {
+		if (suites[i].legacy)
+			continue;
+		names[count++] = suites[i].name;
+		begin += !strncmp(suites[i].name, name, strlen(name));
+	}
+	return begin > 3 ? NULL : nearest(name, names, count);
 }
 
 size_t suite_key_len(const struct suite *suite)

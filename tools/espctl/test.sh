@@ -33,7 +33,7 @@ refused()
 	"$ESPCTL" "$@" > "$DIR/out" 2> "$DIR/err" < "${INPUT:-/dev/null}"
 	got=$?
 	if [ $got = "$status" ] && [ ! -s "$DIR/out" ] && [ "$(cat "$DIR/err")" = "$sentence" ]; then
-		ok "$name" "$3"
+		ok "$name" "$sentence"
 	else
 		not_ok "$name" "status $got and '$(cat "$DIR/err")' for '$*', not $status and '$sentence'"
 	fi
@@ -90,6 +90,14 @@ refused addr 2 "src 10.0.0.300: not an IPv4 or IPv6 address" sa add src 10.0.0.3
 refused addr6 2 "dst 2001:db8:::1: not an IPv4 or IPv6 address" sa add dst 2001:db8:::1
 refused addr-prefix 2 "src 10.0.0.0/8: an end point is one address, not a prefix or a range" sa add src 10.0.0.0/8
 refused encap-port 2 "encap 65536: a port is a number from 0 to 65535" sa add encap 4500 65536
+refused explain-what 2 "explain: missing: SRC DST [proto NAME|N] [sport N] [dport N] [icmp TYPE[/CODE]]" explain 10.1.0.2
+refused explain-families 2 "explain: source and destination are of different families" explain 10.1.0.2 2001:db8::1
+refused explain-port 2 "explain: proto tcp: which port? Say dport N" explain 10.1.0.2 10.2.0.2 proto tcp
+refused explain-range 2 "explain: sport 1-2: a packet has one port" explain 10.1.0.2 10.2.0.2 proto udp dport 3 sport 1-2
+refused explain-ping 2 "explain: ports need a protocol that has them" explain 10.1.0.2 10.2.0.2 dport 80
+refused explain-icmp 2 "explain: icmp 8: the packet is no ICMP" explain 10.1.0.2 10.2.0.2 proto tcp icmp 8
+refused key-word 2 "$no_argv" "${sa[@]}" key=00112233445566778899aabbccddeeff
+refused key-spaced 2 "$no_argv" "${sa[@]}" key-file 00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff
 refused dscp 2 "dscp 64: not a number from 0 to 63" sa add dscp 64
 refused ttl 2 "ttl 256: not a number from 0 to 255" sa add ttl 256
 refused tfc 2 "tfc 65536: not a number from 0 to 65535" sa add tfc 65536

@@ -64,14 +64,16 @@ def main(lab):
     # Keys
     refused("key-short", "a key one byte too short is refused", sa(), "20|bytes|length", KEY[:-2])
     refused("key-long", "a key one byte too long is refused", sa(), "20|bytes|length", KEY + "00")
-    refused("key-none", "an empty key file is refused", sa(), "key", "")
+    refused("key-none", "an empty key file is refused", sa(), "empty|no key|holds", "")
     refused("key-not-hex", "a key that is not hex is refused", sa(), "hex", "Don't panic, said the book")
     refused("key-file-missing", "a key file that is not there is refused",
             sa(more="reqid 1 key-file /none"), "No such file")
     refused("key-in-argv", "a key on the command line is refused, and not repeated",
             sa(more=f"reqid 1 key 0x{KEY}"), "command line")
     refused("key-twice", "the same key on a second outbound SA is refused",
-            sa(), "key")
+            sa(), "another outbound SA has this key")
+    refused("key-twice-gcm8", "nor is it taken for another suite of the same cipher",
+            sa(suite="aes128gcm8"), "another outbound SA has this key")
     refused("key-missing", "an SA without a key is refused", sa(more="reqid 1"), "key-file")
 
     # Suites
