@@ -13,7 +13,7 @@
 #include "out.h"
 #include "say.h"
 
-enum { SPORT_DEFAULT = 49152, ICMP_CODE_MAX = 255 };
+enum { SPORT_DEFAULT = 49152 };
 
 static const char *const answer_names[] = { "pass", "drop", "protect" };
 
@@ -58,8 +58,8 @@ static int complete(const struct args *args, struct question *q)
 		return misuse("explain: source and destination are of different families");
 	if (value[W_ICMP].given) {
 		if (q->proto != icmp || ports)
-			return misuse("explain: icmp %s: the packet is no %s", value[W_ICMP].said.value,
-				      v6 ? "ICMPv6" : "ICMP");
+			return misuse("explain: icmp %s: the packet is no %s",
+				      value[W_ICMP].said.value, v6 ? "ICMPv6" : "ICMP");
 		/* TYPE alone covers all its codes: 0 is meant. */
 		q->sport = value[W_ICMP].ports.first;
 		return 0;

@@ -9,6 +9,7 @@
 Each packet is asked about, then sent; the counters must tell the same story.
 """
 
+import contextlib
 import json
 import os
 
@@ -60,7 +61,9 @@ def main(lab):
             del told["direction"]
             equal(told, want, f"what would become of UDP to {dst} port {port}")
             before, sealed = e.stats(), e.sas()[0x1001]["packets"]
-            near.sendto(b"x", (dst, port))
+            # What is dropped on its way out, its sender is told of.
+            with contextlib.suppress(PermissionError):
+                near.sendto(b"x", (dst, port))
             equal(e.sas()[0x1001]["packets"] - sealed, int(want["answer"] == "protect"), "packets sealed")
             new = {k: v - before.get(k, 0) for k, v in e.stats().items() if v != before.get(k, 0)}
             equal(new, {want["counter"]: 1} if "counter" in want else {}, "counters")

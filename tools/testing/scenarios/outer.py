@@ -141,8 +141,8 @@ def padded(sites):
 
 def mtus(sites):
     """The table of effective MTUs: what is said is what goes whole."""
-    suites = (SUITE, "aes256-sha256", "null-sha512", "chacha20poly1305", "aes128gmac")
-    for suite in suites[:2 if sites.lab.debug else None]:
+    suites = (SUITE, "aes256-sha256", "null-sha512")
+    for suite in suites[:1 if sites.lab.debug else None]:
         for ends, family in ((V4, "4"), (V6, "6")):
             for encap in ("", "encap 4500 4500"):
                 sites.tunnel(both=encap, suite=suite, ends=ends)

@@ -17,8 +17,8 @@ import time
 from lab import Packet, Wire, check, equal, eventually
 
 SUITE = "aes128gcm16"
-ROUNDS = 40
-DEBUG_ROUNDS = 12
+ROUNDS = 25
+DEBUG_ROUNDS = 8
 WINDOW = 40
 
 

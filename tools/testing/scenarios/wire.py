@@ -23,7 +23,6 @@ TSHARK = {
     "aes256-sha256": ("AES-CBC [RFC3602]", 32, "HMAC-SHA-256-128 [RFC4868]"),
     "null-sha256": ("NULL", 0, "HMAC-SHA-256-128 [RFC4868]"),
 }
-HMACS = ("aes128-sha256", "aes256-sha256", "null-sha256")
 SIZES = (0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16, 17, 64, 500, 1300)
 
 
@@ -88,14 +87,15 @@ def main(lab):
     a, g1, g2, b = sites
     near, far = a.udp("10.1.0.2", 5001), b.udp("10.2.0.2", 5002)
     taken = {}
-    for suite in SUITES:
+    suites = SUITES[::2] if lab.debug else SUITES
+    for suite in suites:
         for esn in (True, False):
             with lab.test(f"opened/{suite}/{'esn' if esn else 'noesn'}",
                           f"{suite} {'with' if esn else 'without'} ESN: opened by others with the "
                           "key; padding 1, 2, 3; numbers from 1; esp0 shows both directions"):
                 taken[suite] = read(lab, sites, near, far, suite, esn)
 
-    for suite in SUITES:
+    for suite in suites:
         with lab.test(f"tshark/{suite}", "tshark, told the keys, reads the UDP inside of " + suite
                       if suite in TSHARK else f"tshark reads SPIs and numbers of {suite}"):
             check(suite in taken, "nothing was captured")
@@ -105,7 +105,7 @@ def main(lab):
                      "esp.enable_encryption_decode:TRUE",
                      "-o", "esp.enable_authentication_check:TRUE", "-T", "fields",
                      "-e", "esp.spi", "-e", "esp.sequence", "-e", "udp.dstport",
-                     "-e", "udp.length", "-e", "esp.icv_good"]
+                     "-e", "udp.length", "-e", "esp.icv_bad"]
             if suite in TSHARK:
                 cipher, size, integrity = TSHARK[suite]
                 for spi, key in keys.items():
@@ -114,10 +114,10 @@ def main(lab):
             said = command(words, seconds=200).stdout
             lines = [line.split("\t") for line in said.splitlines()]
             equal(len(lines), 2 * len(SIZES), "packets that tshark sees")
-            for at, (spi, seq, port, length, good) in enumerate(lines):
+            for at, (spi, seq, port, length, bad) in enumerate(lines):
                 equal((int(spi, 0), int(seq, 0)), (0x1001 + at % 2, at // 2 + 1), "SPI and number")
                 if suite in TSHARK:
                     equal((port, length), (("5002", "5001")[at % 2], str(8 + SIZES[at // 2])),
                           "port and length that tshark reads")
-                    # It checks none of an AEAD.
-                    check(suite not in HMACS or good in ("1", "True"), f"tshark on the ICV: {good!r}")
+                    # Of one that is right it says nothing; read() has checked each.
+                    check(bad in ("", "0", "False"), f"tshark finds the ICV wrong: {bad}")
