@@ -4,8 +4,10 @@
 #define _ESPM_COMPAT_H
 
 #include <linux/crypto.h>
+#include <linux/hrtimer.h>
 #include <linux/netdevice.h>
 #include <linux/version.h>
+#include <net/genetlink.h>
 #include <net/netlink.h>
 
 /* Segmentation moved out of netdevice.h and skbuff.h. */
@@ -38,6 +40,24 @@ static void name(struct crypto_async_request *base, int err)		\
 #ifndef NLA_POLICY_MAX_LEN
 #define NLA_POLICY_MAX_LEN(_len) { .type = NLA_BINARY, .len = (_len) }
 #endif
+
+/* Who may join a multicast group: its flag has got a name of its own. */
+#ifndef GENL_MCAST_CAP_NET_ADMIN
+#define GENL_MCAST_CAP_NET_ADMIN GENL_UNS_ADMIN_PERM
+#endif
+
+/* A timer, its function and its clock, in one step since 6.13. */
+static inline void espm_compat_hrtimer_setup(struct hrtimer *timer,
+					     enum hrtimer_restart (*function)(struct hrtimer *),
+					     clockid_t clock, enum hrtimer_mode mode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+	hrtimer_setup(timer, function, clock, mode);
+#else
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+#endif
+}
 
 /* A device that needs no transmit lock, and stays in its namespace. */
 static inline void espm_compat_dev_flags(struct net_device *dev)

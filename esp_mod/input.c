@@ -18,6 +18,8 @@
 #include "compat.h"
 #include "crypto.h"
 #include "encap.h"
+#include "event.h"
+#include "expire.h"
 #include "flow.h"
 #include "hdr.h"
 #include "input.h"
@@ -271,6 +273,11 @@ void espm_input_explain(struct espm_net *en, const struct espm_flow *flow,
 		told->answer = judge(told->policy, match, &told->why);
 }
 
+static enum espm_counter why_unusable(const struct espm_sa *sa)
+{
+	return espm_sa_has_expired(sa) ? ESPM_IN_EXPIRED : ESPM_IN_SA_DEAD;
+}
+
 /**
  * espm_input_ask() - is a packet ESP for an SA of ours?
  * @en: the namespace
@@ -295,6 +302,8 @@ enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 		espm_count(en, why);
 		return why == ESPM_IN_KEEPALIVE ? ESPM_DROP : ESPM_ACCEPT;
 	}
+	if (why == ESPM_PASS && !espm_sa_usable(sa))
+		why = why_unusable(sa);
 	if (why == ESPM_PASS && !espm_sa_tryget(sa))
 		why = ESPM_IN_SA_DEAD;
 	if (why != ESPM_PASS) {
@@ -347,17 +356,22 @@ static enum espm_counter check_seq(struct espm_sa *sa, u32 lo, u64 *seq)
 	}
 }
 
-static enum espm_counter commit_seq(struct espm_sa *sa, u64 seq)
+/* @text: bytes under the cipher */
+static enum espm_counter commit_seq(struct espm_sa *sa, u64 seq, u32 text)
 {
 	enum espm_replay_verdict verdict;
+	u64 nth;
 
 	spin_lock(&sa->rx_lock);
 	verdict = espm_replay_commit(sa->replay, seq);
+	nth = sa->taken += verdict == ESPM_REPLAY_NEW;
 	spin_unlock(&sa->rx_lock);
 
 	switch (verdict) {
 	case ESPM_REPLAY_NEW:
-		return ESPM_PASS;
+		if (likely(nth <= READ_ONCE(sa->mark)) || espm_expire_count(sa, nth, text))
+			return ESPM_PASS;
+		return ESPM_IN_EXPIRED;
 	case ESPM_REPLAY_SEEN:
 		return ESPM_IN_REPLAY_SEEN;
 	default:
@@ -662,17 +676,18 @@ static enum espm_counter accept(struct espm_op *op)
 	struct espm_trailer trailer;
 	enum espm_counter why;
 	const u8 *text;
+	u32 text_len;
 	u8 proto;
 
 	if (!espm_sa_usable(op->sa))
-		return ESPM_IN_SA_DEAD;
-	why = commit_seq(op->sa, op->seq);
+		return why_unusable(op->sa);
+	text_len = op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len;
+	why = commit_seq(op->sa, op->seq, text_len);
 	if (why != ESPM_PASS)
 		return why;
 
 	text = op->skb->data + op->esp + ESPM_HDR_LEN + suite->iv_len;
-	switch (espm_trailer_read(text, op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len,
-				  &trailer)) {
+	switch (espm_trailer_read(text, text_len, &trailer)) {
 	case ESPM_TRAILER_SHORT:
 		return ESPM_IN_TRAILER;
 	case ESPM_TRAILER_PADDING:
@@ -729,5 +744,7 @@ void espm_input_done(struct espm_op *op, int err)
 	}
 	if (why != ESPM_PASS)
 		espm_count_sa(op->sa, why);
+	if (why == ESPM_IN_ICV)
+		espm_event_raise_icv(op->sa);
 	espm_op_free(op);
 }

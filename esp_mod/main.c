@@ -7,10 +7,12 @@
 #include <net/netns/generic.h>
 #include "crypto.h"
 #include "dev.h"
+#include "event.h"
 #include "hooks.h"
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
+#include "notify.h"
 
 static unsigned int net_id;
 
@@ -66,6 +68,7 @@ static int __net_init begin_net(struct net *net)
 	en->net = net;
 	mutex_init(&en->lock);
 	init_waitqueue_head(&en->sas_gone);
+	espm_notify_begin(en);
 	en->stats = alloc_percpu(struct espm_stats);
 	if (!en->stats)
 		return -ENOMEM;
@@ -114,6 +117,7 @@ static void __net_exit end_net(struct net *net)
 	mutex_lock(&en->lock);
 	espm_spd_flush(en);
 	mutex_unlock(&en->lock);
+	espm_event_exit(en);
 	rcu_barrier();
 	espm_spd_exit(en);
 	espm_sad_exit(en);

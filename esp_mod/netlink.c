@@ -11,6 +11,7 @@
 #include <net/sock.h>
 #include "crypto.h"
 #include "encap.h"
+#include "expire.h"
 #include "flow.h"
 #include "input.h"
 #include "main.h"
@@ -18,6 +19,7 @@
 #include "netlink.h"
 #include "netlink_gen.h"
 #include "netns.h"
+#include "notify.h"
 #include "output.h"
 #include "selector.h"
 #include "suite.h"
@@ -25,8 +27,6 @@
 static bool userns;
 module_param(userns, bool, 0644);
 MODULE_PARM_DESC(userns, "let CAP_NET_ADMIN of a user namespace configure its own network namespaces");
-
-static struct genl_family family;
 
 #define REFUSE(info, attr, err, sentence) ({					\
 	if (attr)								\
@@ -51,6 +51,20 @@ static int may_configure(const struct sk_buff *skb, struct netlink_ext_ack *exta
 		return 0;
 	NL_SET_ERR_MSG(extack, "needs CAP_NET_ADMIN in the initial user namespace, or the module parameter userns=1");
 	return -EPERM;
+}
+
+/**
+ * espm_netlink_may_show() - may events of a namespace be told in it?
+ * @net: the namespace
+ *
+ * Whoever has CAP_NET_ADMIN in the user namespace that owns it may listen; that
+ * must be what may_configure() asks for.
+ *
+ * Return: true if so.
+ */
+bool espm_netlink_may_show(const struct net *net)
+{
+	return READ_ONCE(userns) || net->user_ns == &init_user_ns;
 }
 
 static struct espm_net *net_of(const struct genl_info *info)
@@ -239,7 +253,7 @@ static struct sk_buff *begin_reply(struct genl_info *info, void **hdr)
 
 	if (!msg)
 		return NULL;
-	*hdr = genlmsg_put_reply(msg, info, &family, 0, info->genlhdr->cmd);
+	*hdr = genlmsg_put_reply(msg, info, &espm_family, 0, info->genlhdr->cmd);
 	if (!*hdr) {
 		nlmsg_free(msg);
 		return NULL;
@@ -397,9 +411,57 @@ static int read_keepalive(struct genl_info *info, struct espm_sa *sa)
 	return 0;
 }
 
+/* Change those limits that are named. */
+static void change_lifetime(struct nlattr **tb, struct espm_lifetime *life)
+{
+	struct espm_bound *bound = life->bound;
+
+	if (tb[ESPM_A_LIFE_SOFT_BYTES])
+		bound[ESPM_LIFE_BYTES].soft = nla_get_u64(tb[ESPM_A_LIFE_SOFT_BYTES]);
+	if (tb[ESPM_A_LIFE_HARD_BYTES])
+		bound[ESPM_LIFE_BYTES].hard = nla_get_u64(tb[ESPM_A_LIFE_HARD_BYTES]);
+	if (tb[ESPM_A_LIFE_SOFT_PACKETS])
+		bound[ESPM_LIFE_PACKETS].soft = nla_get_u64(tb[ESPM_A_LIFE_SOFT_PACKETS]);
+	if (tb[ESPM_A_LIFE_HARD_PACKETS])
+		bound[ESPM_LIFE_PACKETS].hard = nla_get_u64(tb[ESPM_A_LIFE_HARD_PACKETS]);
+	if (tb[ESPM_A_LIFE_SOFT_SECONDS])
+		bound[ESPM_LIFE_SECONDS].soft =
+			nla_get_u32(tb[ESPM_A_LIFE_SOFT_SECONDS]) * (u64)NSEC_PER_SEC;
+	if (tb[ESPM_A_LIFE_HARD_SECONDS])
+		bound[ESPM_LIFE_SECONDS].hard =
+			nla_get_u32(tb[ESPM_A_LIFE_HARD_SECONDS]) * (u64)NSEC_PER_SEC;
+	if (tb[ESPM_A_LIFE_SOFT_USE_SECONDS])
+		bound[ESPM_LIFE_USE_SECONDS].soft =
+			nla_get_u32(tb[ESPM_A_LIFE_SOFT_USE_SECONDS]) * (u64)NSEC_PER_SEC;
+	if (tb[ESPM_A_LIFE_HARD_USE_SECONDS])
+		bound[ESPM_LIFE_USE_SECONDS].hard =
+			nla_get_u32(tb[ESPM_A_LIFE_HARD_USE_SECONDS]) * (u64)NSEC_PER_SEC;
+}
+
+/* @life: the limits that there are, changed by the request */
+static int read_lifetime(struct genl_info *info, struct espm_lifetime *life)
+{
+	struct nlattr *nest = info->attrs[ESPM_A_SA_LIFETIME];
+	struct nlattr *tb[ESPM_A_LIFE_MAX + 1];
+	int err;
+
+	if (!nest)
+		return 0;
+	err = nla_parse_nested(tb, ESPM_A_LIFE_MAX, nest, esp_mod_lifetime_nl_policy,
+			       info->extack);
+	if (err)
+		return err;
+	change_lifetime(tb, life);
+	if (!espm_lifetime_is_ordered(life))
+		return REFUSE(info, nest, -EINVAL,
+			      "a soft limit must be lower than the hard one of its kind");
+	return 0;
+}
+
 static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa **result)
 {
 	struct nlattr **attrs = info->attrs;
+	struct espm_lifetime life = {};
 	struct espm_sa *sa;
 	u32 spi, window;
 	bool esn;
@@ -446,6 +508,10 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 	if (!err)
 		err = read_selector(info, attrs[ESPM_A_SA_SELECTOR], 0, &sa->sel);
 	if (!err)
+		err = read_lifetime(info, &life);
+	if (!err)
+		err = espm_expire_limit(sa, &life);
+	if (!err)
 		err = read_suite(info, sa);
 	if (err) {
 		espm_sa_free(sa);
@@ -473,8 +539,82 @@ static int outer_fill(struct sk_buff *msg, struct espm_sa *sa)
 	return 0;
 }
 
-/* Every attribute of an SA, for get and dump. */
-static int sa_fill(struct sk_buff *msg, struct espm_sa *sa)
+static int bound_fill(struct sk_buff *msg, int soft, int hard, const struct espm_bound *bound)
+{
+	if ((bound->soft && nla_put_u64_64bit(msg, soft, bound->soft, ESPM_A_LIFE_PAD)) ||
+	    (bound->hard && nla_put_u64_64bit(msg, hard, bound->hard, ESPM_A_LIFE_PAD)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int seconds_fill(struct sk_buff *msg, int soft, int hard, const struct espm_bound *bound)
+{
+	if ((bound->soft && nla_put_u32(msg, soft, div_u64(bound->soft, NSEC_PER_SEC))) ||
+	    (bound->hard && nla_put_u32(msg, hard, div_u64(bound->hard, NSEC_PER_SEC))))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int lifetime_fill(struct sk_buff *msg, const struct espm_lifetime *life)
+{
+	const struct espm_bound *bound = life->bound;
+	struct nlattr *nest;
+
+	nest = nla_nest_start(msg, ESPM_A_SA_LIFETIME);
+	if (!nest ||
+	    bound_fill(msg, ESPM_A_LIFE_SOFT_BYTES, ESPM_A_LIFE_HARD_BYTES,
+		       &bound[ESPM_LIFE_BYTES]) ||
+	    bound_fill(msg, ESPM_A_LIFE_SOFT_PACKETS, ESPM_A_LIFE_HARD_PACKETS,
+		       &bound[ESPM_LIFE_PACKETS]) ||
+	    seconds_fill(msg, ESPM_A_LIFE_SOFT_SECONDS, ESPM_A_LIFE_HARD_SECONDS,
+			 &bound[ESPM_LIFE_SECONDS]) ||
+	    seconds_fill(msg, ESPM_A_LIFE_SOFT_USE_SECONDS, ESPM_A_LIFE_HARD_USE_SECONDS,
+			 &bound[ESPM_LIFE_USE_SECONDS]))
+		return -EMSGSIZE;
+	nla_nest_end(msg, nest);
+	return 0;
+}
+
+static int put_used(struct sk_buff *msg, int attr, u64 used)
+{
+	return nla_put_u64_64bit(msg, attr, used, ESPM_A_USAGE_PAD);
+}
+
+/* How long an SA may live, how long it has, and which limits it has reached. */
+static int age_fill(struct sk_buff *msg, struct espm_sa *sa)
+{
+	const struct espm_limits *limits = rcu_dereference(sa->limits);
+	u64 first = espm_expire_used(sa, ESPM_LIFE_USE_SECONDS);
+	u32 soft = READ_ONCE(sa->soft_limit), hard = READ_ONCE(sa->hard_limit);
+	struct nlattr *nest;
+
+	if (limits && lifetime_fill(msg, &limits->life))
+		return -EMSGSIZE;
+	nest = nla_nest_start(msg, ESPM_A_SA_USAGE);
+	if (!nest ||
+	    (limits && espm_lifetime_has(&limits->life, ESPM_LIFE_BYTES) &&
+	     put_used(msg, ESPM_A_USAGE_BYTES, espm_expire_used(sa, ESPM_LIFE_BYTES))) ||
+	    put_used(msg, ESPM_A_USAGE_PACKETS, espm_expire_used(sa, ESPM_LIFE_PACKETS)) ||
+	    put_used(msg, ESPM_A_USAGE_SECONDS,
+		     div_u64(espm_expire_used(sa, ESPM_LIFE_SECONDS), NSEC_PER_SEC)) ||
+	    (first && put_used(msg, ESPM_A_USAGE_USE_SECONDS, div_u64(first, NSEC_PER_SEC))))
+		return -EMSGSIZE;
+	nla_nest_end(msg, nest);
+	if ((soft < ESPM_LIVES && nla_put_u8(msg, ESPM_A_SA_SOFT_LIMIT, soft)) ||
+	    (hard < ESPM_LIVES && nla_put_u8(msg, ESPM_A_SA_HARD_LIMIT, hard)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * espm_sa_fill() - every attribute of an SA, for get, dump and events
+ * @msg: the message
+ * @sa: the SA
+ *
+ * Context: process, under rcu_read_lock().
+ * Return: 0 or -EMSGSIZE.
+ */
+int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 {
 	u64 packets, bytes, seq, drops;
 	u32 i;
@@ -515,7 +655,7 @@ static int sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	     nla_put_u16(msg, ESPM_A_SA_ENCAP_DPORT, ntohs(sa->encap_dport))))
 		return -EMSGSIZE;
 	if (nla_put_u8(msg, ESPM_A_SA_MSS_CLAMP, sa->clamp_mss) ||
-	    (sa->name.dir == ESPM_DIR_OUT && outer_fill(msg, sa)))
+	    (sa->name.dir == ESPM_DIR_OUT && outer_fill(msg, sa)) || age_fill(msg, sa))
 		return -EMSGSIZE;
 	for (i = 0; i < ESPM_COUNTERS; i++) {
 		drops = atomic_long_read(&sa->drops.count[i]);
@@ -601,8 +741,10 @@ int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 		espm_sa_free(sa);
 	else
 		err = nla_put_u32(msg, ESPM_A_SA_ID, sa->id);
-	if (!err)
+	if (!err) {
 		espm_natt_begin(sa);
+		espm_notify_sa(en, ESPM_CMD_SA_ADD_NTF, sa);
+	}
 	mutex_unlock(&en->lock);
 	return finish_add(info, msg, hdr, err);
 }
@@ -622,10 +764,12 @@ int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info)
 	sa = sa_find(info, en);
 	rcu_read_unlock();
 	/* The lock keeps it. */
-	if (IS_ERR(sa))
+	if (IS_ERR(sa)) {
 		err = PTR_ERR(sa);
-	else
+	} else {
+		espm_notify_sa(en, ESPM_CMD_SA_DEL_NTF, sa);
 		espm_sad_del(en, sa);
+	}
 	mutex_unlock(&en->lock);
 	return err;
 }
@@ -647,7 +791,7 @@ int esp_mod_nl_sa_get_doit(struct sk_buff *skb, struct genl_info *info)
 		return -ENOMEM;
 	rcu_read_lock();
 	sa = sa_find(info, en);
-	err = IS_ERR(sa) ? PTR_ERR(sa) : sa_fill(msg, sa);
+	err = IS_ERR(sa) ? PTR_ERR(sa) : espm_sa_fill(msg, sa);
 	rcu_read_unlock();
 	return finish_reply(info, msg, hdr, err);
 }
@@ -682,12 +826,12 @@ int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 		return err;
 	rcu_read_lock();
 	for (; (sa = espm_sad_next_rcu(en, &id)); id++) {
-		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &family,
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &espm_family,
 				  NLM_F_MULTI, ESPM_CMD_SA_GET);
 		if (!hdr)
 			break;
 		genl_dump_check_consistent(cb, hdr);
-		if (sa_fill(skb, sa)) {
+		if (espm_sa_fill(skb, sa)) {
 			genlmsg_cancel(skb, hdr);
 			break;
 		}
@@ -709,6 +853,7 @@ int esp_mod_nl_sa_flush_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	mutex_lock(&en->lock);
 	espm_sad_flush(en);
+	espm_notify_flush(en, ESPM_CMD_SA_FLUSH_NTF);
 	mutex_unlock(&en->lock);
 	return 0;
 }
@@ -755,8 +900,15 @@ static int policy_read(struct genl_info *info, struct espm_policy *policy)
 	return read_selector(info, attrs[ESPM_A_POLICY_SELECTOR], sel_family, &policy->sel);
 }
 
-/* Every attribute of a policy, for get and dump. */
-static int policy_fill(struct sk_buff *msg, const struct espm_policy *policy)
+/**
+ * espm_policy_fill() - every attribute of a policy, for get, dump and events
+ * @msg: the message
+ * @policy: the policy
+ *
+ * Context: process, under rcu_read_lock() or the namespace's lock.
+ * Return: 0 or -EMSGSIZE.
+ */
+int espm_policy_fill(struct sk_buff *msg, const struct espm_policy *policy)
 {
 	if (nla_put_u32(msg, ESPM_A_POLICY_ID, policy->id) ||
 	    nla_put_u8(msg, ESPM_A_POLICY_DIRECTION, policy->key.dir) ||
@@ -813,6 +965,8 @@ int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info)
 	err = espm_net_wake(en, info->extack);
 	if (!err)
 		err = espm_spd_add(en, &policy, &id, info->extack);
+	if (!err)
+		espm_notify_policy(en, ESPM_CMD_POLICY_ADD_NTF, espm_spd_find_id_rcu(en, id));
 	mutex_unlock(&en->lock);
 	if (!err)
 		err = nla_put_u32(msg, ESPM_A_POLICY_ID, id);
@@ -831,10 +985,12 @@ int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	mutex_lock(&en->lock);
 	policy = policy_find(info, en);
-	if (IS_ERR(policy))
+	if (IS_ERR(policy)) {
 		err = PTR_ERR(policy);
-	else
+	} else {
+		espm_notify_policy(en, ESPM_CMD_POLICY_DEL_NTF, policy);
 		espm_spd_del(en, policy);
+	}
 	mutex_unlock(&en->lock);
 	return err;
 }
@@ -856,7 +1012,7 @@ int esp_mod_nl_policy_get_doit(struct sk_buff *skb, struct genl_info *info)
 		return -ENOMEM;
 	rcu_read_lock();
 	policy = policy_find(info, en);
-	err = IS_ERR(policy) ? PTR_ERR(policy) : policy_fill(msg, policy);
+	err = IS_ERR(policy) ? PTR_ERR(policy) : espm_policy_fill(msg, policy);
 	rcu_read_unlock();
 	return finish_reply(info, msg, hdr, err);
 }
@@ -875,12 +1031,12 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 		return err;
 	rcu_read_lock();
 	for (; (policy = espm_spd_next_rcu(en, &id)); id++) {
-		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &family,
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &espm_family,
 				  NLM_F_MULTI, ESPM_CMD_POLICY_GET);
 		if (!hdr)
 			break;
 		genl_dump_check_consistent(cb, hdr);
-		if (policy_fill(skb, policy)) {
+		if (espm_policy_fill(skb, policy)) {
 			genlmsg_cancel(skb, hdr);
 			break;
 		}
@@ -902,6 +1058,7 @@ int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	mutex_lock(&en->lock);
 	espm_spd_flush(en);
+	espm_notify_flush(en, ESPM_CMD_POLICY_FLUSH_NTF);
 	mutex_unlock(&en->lock);
 	return 0;
 }
@@ -924,7 +1081,7 @@ int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
 	msg = genlmsg_new(4 * GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
 	if (!msg)
 		return -ENOMEM;
-	hdr = genlmsg_put_reply(msg, info, &family, 0, info->genlhdr->cmd);
+	hdr = genlmsg_put_reply(msg, info, &espm_family, 0, info->genlhdr->cmd);
 	err = hdr ? nla_put_string(msg, ESPM_A_STATS_VERSION, ESPM_VERSION) : -EMSGSIZE;
 	for (i = 0; i < ESPM_COUNTERS && !err; i++)
 		err = counter_fill(msg, ESPM_A_STATS_COUNTERS, ESPM_A_COUNTER_PAD, i,
@@ -1024,13 +1181,22 @@ int esp_mod_nl_explain_doit(struct sk_buff *skb, struct genl_info *info)
 	return finish_reply(info, msg, hdr, err);
 }
 
-static struct genl_family family = {
+static const struct genl_multicast_group groups[] = {
+	[ESP_MOD_NLGRP_EVENTS] = {
+		.name	= ESP_MOD_MCGRP_EVENTS,
+		.flags	= GENL_MCAST_CAP_NET_ADMIN,
+	},
+};
+
+struct genl_family espm_family = {
 	.name		= ESPM_GENL_NAME,
 	.version	= ESPM_GENL_VERSION,
 	.netnsok	= true,
 	.module		= THIS_MODULE,
 	.ops		= esp_mod_nl_ops,
 	.n_ops		= ARRAY_SIZE(esp_mod_nl_ops),
+	.mcgrps		= groups,
+	.n_mcgrps	= ARRAY_SIZE(groups),
 };
 
 /**
@@ -1041,7 +1207,11 @@ static struct genl_family family = {
  */
 int espm_netlink_init(void)
 {
-	return genl_register_family(&family);
+	int err = genl_register_family(&espm_family);
+
+	if (!err)
+		espm_notify_on();
+	return err;
 }
 
 /**
@@ -1051,5 +1221,6 @@ int espm_netlink_init(void)
  */
 void espm_netlink_exit(void)
 {
-	genl_unregister_family(&family);
+	espm_notify_off();
+	genl_unregister_family(&espm_family);
 }

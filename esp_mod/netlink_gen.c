@@ -12,6 +12,17 @@
 #include "../netlink_uapi/esp_mod.h"
 
 /* Common nested types */
+const struct nla_policy esp_mod_lifetime_nl_policy[ESPM_A_LIFE_PAD + 1] = {
+	[ESPM_A_LIFE_SOFT_BYTES] = { .type = NLA_U64, },
+	[ESPM_A_LIFE_HARD_BYTES] = { .type = NLA_U64, },
+	[ESPM_A_LIFE_SOFT_PACKETS] = { .type = NLA_U64, },
+	[ESPM_A_LIFE_HARD_PACKETS] = { .type = NLA_U64, },
+	[ESPM_A_LIFE_SOFT_SECONDS] = { .type = NLA_U32, },
+	[ESPM_A_LIFE_HARD_SECONDS] = { .type = NLA_U32, },
+	[ESPM_A_LIFE_SOFT_USE_SECONDS] = { .type = NLA_U32, },
+	[ESPM_A_LIFE_HARD_USE_SECONDS] = { .type = NLA_U32, },
+};
+
 const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = {
 	[ESPM_A_SEL_SRC_FIRST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
 	[ESPM_A_SEL_SRC_LAST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
@@ -25,7 +36,7 @@ const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = 
 };
 
 /* ESPM_CMD_SA_ADD - do */
-const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_KEEPALIVE + 1] = {
+const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_LIFETIME + 1] = {
 	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
 	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_SA_MODE] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -46,6 +57,7 @@ const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_KEEPALIVE + 1] = {
 	[ESPM_A_SA_TFC] = { .type = NLA_U16, },
 	[ESPM_A_SA_MSS_CLAMP] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_SA_KEEPALIVE] = { .type = NLA_U16, },
+	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
 };
 
 /* ESPM_CMD_SA_DEL - do */
@@ -112,7 +124,7 @@ const struct genl_ops esp_mod_nl_ops[10] = {
 		.cmd		= ESPM_CMD_SA_ADD,
 		.doit		= esp_mod_nl_sa_add_doit,
 		.policy		= esp_mod_sa_add_nl_policy,
-		.maxattr	= ESPM_A_SA_KEEPALIVE,
+		.maxattr	= ESPM_A_SA_LIFETIME,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 	{

@@ -12,9 +12,10 @@
 #include "../netlink_uapi/esp_mod.h"
 
 /* Common nested types */
+extern const struct nla_policy esp_mod_lifetime_nl_policy[ESPM_A_LIFE_PAD + 1];
 extern const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1];
 
-extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_KEEPALIVE + 1];
+extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_LIFETIME + 1];
 
 extern const struct nla_policy esp_mod_sa_del_nl_policy[ESPM_A_SA_DST + 1];
 
@@ -50,5 +51,9 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb,
 int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_explain_doit(struct sk_buff *skb, struct genl_info *info);
+
+enum {
+	ESP_MOD_NLGRP_EVENTS,
+};
 
 #endif /* _LINUX_ESP_MOD_GEN_H */

@@ -3,9 +3,11 @@
 #ifndef _ESPM_NETNS_H
 #define _ESPM_NETNS_H
 
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/netfilter.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <net/gro_cells.h>
 #include "sa.h"
 #include "sad.h"
@@ -28,6 +30,8 @@ enum { ESPM_HOOKS = 10 };
  * @stats: counters
  * @sas: SAs that are not yet freed
  * @sas_gone: woken when @sas falls to zero
+ * @events: SAs of which something waits to be told, a reference each
+ * @tell: the worker that tells
  *
  * It sleeps, costing the namespace no instruction, until the first SA or
  * policy is added. Its end: SAs are killed, their operations in flight
@@ -46,6 +50,8 @@ struct espm_net {
 	struct espm_stats __percpu *stats;
 	atomic_t sas;
 	wait_queue_head_t sas_gone;
+	struct llist_head events;
+	struct work_struct tell;
 };
 
 struct espm_net *espm_net_of(const struct net *net);

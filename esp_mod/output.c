@@ -108,8 +108,24 @@ static enum espm_answer judge(const struct espm_policy *policy, enum espm_match 
 		return ESPM_DROP;
 	}
 	*sa = espm_sad_outbound_get(policy->link);
-	*why = *sa ? ESPM_PASS : ESPM_OUT_NO_SA;
-	return *sa ? ESPM_STEAL : ESPM_DROP;
+	if (*sa) {
+		*why = ESPM_PASS;
+		return ESPM_STEAL;
+	}
+	*why = espm_sad_expired_rcu(policy->link) ? ESPM_OUT_EXPIRED : ESPM_OUT_NO_SA;
+	return ESPM_DROP;
+}
+
+/* Where there was an SA, it is the one to ask why there is none. */
+static void count_refusal(struct espm_net *en, const struct espm_policy *policy,
+			  enum espm_counter why)
+{
+	struct espm_sa *sa = why == ESPM_OUT_EXPIRED ? espm_sad_expired_rcu(policy->link) : NULL;
+
+	if (sa)
+		espm_count_sa(sa, why);
+	else
+		espm_count(en, why);
 }
 
 /**
@@ -166,7 +182,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	this_cpu_inc(*policy->hits);
 	answer = judge(policy, match, origin.depth, &egress->sa, &why);
 	if (answer != ESPM_STEAL) {
-		espm_count(en, why);
+		count_refusal(en, policy, why);
 		return answer;
 	}
 	egress->depth = origin.depth;
@@ -412,6 +428,7 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, const s
 	u32 payload, trailer, hdr_len = 0, next_at = 0;
 	struct sk_buff *skb = op->skb;
 	struct ip_esp_hdr *esp;
+	enum espm_counter why;
 	u8 next;
 
 	if (tunnel) {
@@ -428,9 +445,9 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, const s
 	trailer = espm_trailer_len(payload, suite->block);
 	espm_trailer_write(skb_put(skb, trailer + suite->icv_len), trailer, next);
 
-	op->seq = espm_sa_next_seq(op->sa);
-	if (!op->seq)
-		return ESPM_OUT_SEQ_END;
+	why = espm_sa_next_seq(op->sa, payload + trailer, &op->seq);
+	if (why != ESPM_PASS)
+		return why;
 	make_iv(op);
 
 	if (tunnel)
@@ -517,7 +534,7 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 	struct fit fit;
 
 	if (!espm_sa_usable(sa)) {
-		why = ESPM_OUT_SA_DEAD;
+		why = espm_sa_has_expired(sa) ? ESPM_OUT_EXPIRED : ESPM_OUT_SA_DEAD;
 		goto drop;
 	}
 	if (sa->mode == ESPM_MODE_TUNNEL) {

@@ -2,6 +2,8 @@
 /* One security association, from allocation to its end. See sa.h. */
 #include <crypto/aead.h>
 #include <linux/slab.h>
+#include "event.h"
+#include "expire.h"
 #include "netns.h"
 #include "sa.h"
 #include "trailer.h"
@@ -79,6 +81,8 @@ struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, u32 window)
 	sa->state = ESPM_SA_LARVAL;
 	spin_lock_init(&sa->rx_lock);
 	INIT_LIST_HEAD(&sa->in_link);
+	espm_expire_init(sa);
+	sa->icv_told = jiffies - HZ;
 
 	sa->load = alloc_percpu_gfp(struct espm_sa_load, GFP_KERNEL_ACCOUNT);
 	if (!sa->load)
@@ -125,6 +129,7 @@ void espm_sa_free(struct espm_sa *sa)
 	struct espm_net *en = sa->en;
 
 	percpu_ref_exit(&sa->ref);
+	espm_expire_exit(sa);
 	/* It doesn't start again: that asks first whether the SA is usable. */
 	if (sa->keepalive)
 		timer_delete_sync(&sa->idle);
@@ -143,14 +148,19 @@ void espm_sa_free(struct espm_sa *sa)
  * espm_sa_end() - no packet is sealed or opened with this SA any more
  * @sa: the SA
  *
- * It stays in the SAD to be seen.
+ * It stays in the SAD to be seen, until it is deleted.
  *
  * Context: any.
  * Return: true for the one call that ended it.
  */
 bool espm_sa_end(struct espm_sa *sa)
 {
-	return xchg(&sa->state, ESPM_SA_DEAD) != ESPM_SA_DEAD;
+	u32 state = READ_ONCE(sa->state);
+
+	while (state == ESPM_SA_VALID || state == ESPM_SA_DYING)
+		if (try_cmpxchg(&sa->state, &state, ESPM_SA_EXPIRED))
+			return true;
+	return false;
 }
 
 /**
@@ -161,29 +171,35 @@ bool espm_sa_end(struct espm_sa *sa)
  */
 void espm_sa_kill(struct espm_sa *sa)
 {
-	espm_sa_end(sa);
+	WRITE_ONCE(sa->state, ESPM_SA_DEAD);
 	percpu_ref_kill(&sa->ref);
 }
 
 /**
  * espm_sa_next_seq() - the sequence number of the next packet
  * @sa: an outbound SA
+ * @text: bytes of the packet that the cipher will work on
+ * @seq: result
  *
- * RFC 4303 section 3.3.3: the number must not cycle. The SA ends instead.
+ * RFC 4303 section 3.3.3: the number must not cycle. The SA ends instead. A
+ * number that was refused for a limit is not given to another packet: the
+ * limit may be another one by then, and the number already used.
  *
- * Context: any.
- * Return: the number, or 0 if there is none left.
+ * Context: softirqs off, under rcu_read_lock().
+ * Return: ESPM_PASS, or why the packet must be dropped.
  */
-u64 espm_sa_next_seq(struct espm_sa *sa)
+enum espm_counter espm_sa_next_seq(struct espm_sa *sa, u32 text, u64 *seq)
 {
-	u64 seq = atomic64_inc_return(&sa->seq);
-
-	if (likely(seq <= U32_MAX) || (sa->esn && seq < U64_MAX))
-		return seq;
-	espm_sa_end(sa);
+	*seq = atomic64_inc_return(&sa->seq);
+	if (likely(*seq <= READ_ONCE(sa->mark)))
+		return ESPM_PASS;
+	if (*seq <= espm_sa_last_seq(sa))
+		return espm_expire_count(sa, *seq, text) ? ESPM_PASS : ESPM_OUT_EXPIRED;
+	if (espm_sa_end(sa))
+		espm_event_raise(sa, ESPM_EVENT_SEQ_END);
 	/* Stays behind the end, however many more packets ask. */
 	atomic64_dec(&sa->seq);
-	return 0;
+	return ESPM_OUT_SEQ_END;
 }
 
 /**

@@ -6,6 +6,7 @@
  *
  *   espm_net.lock   mutex: every change of a namespace's SAD and SPD
  *   espm_sa.rx_lock spinlock, softirqs off: the replay window
+ *   espm_sa.expire_lock spinlock, softirqs off: new limits, and what follows
  *
  * None is held across crypto, a hook's continuation, or a notification.
  *
@@ -15,10 +16,12 @@
  *   L  espm_net.lock
  *   A  atomic, or a single word that is read and written once
  *   X  rx_lock
+ *   E  expire_lock
  *   P  per CPU
  *   S  its own locking
  *
- * An SA ends in two phases. espm_sa_kill() makes it unusable; whoever unlinked
+ * An SA may expire before it is deleted: espm_sa_end() makes it unusable, and it
+ * stays to be seen. It is deleted in two phases. espm_sa_kill() makes it unusable; whoever unlinked
  * it from the SAD calls it. The last reference (an operation in flight holds
  * one) then sends it through a grace period, because lookups borrow pointers
  * under RCU, to a worker, because freeing a transform may sleep.
@@ -27,6 +30,8 @@
 #define _ESPM_SA_H
 
 #include <linux/atomic.h>
+#include <linux/hrtimer.h>
+#include <linux/llist.h>
 #include <linux/percpu-refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
@@ -41,6 +46,7 @@
 #include "suite.h"
 
 struct crypto_aead;
+struct espm_limits;
 struct espm_link;
 struct espm_net;
 
@@ -106,10 +112,23 @@ struct espm_sa_load {
  * @fingerprint: I: one-way name of suite and key, shown
  * @key_name: I: one-way name of the key that nonces belong to, whatever the suite
  * @state: A: enum espm_sa_state, only ever forward
+ * @mark: E, read alone: up to this packet no limit is to be looked at
  * @load: P: traffic
  * @drops: A: what was dropped on this SA
  * @ref: S: references; a per-CPU counter until the SA is killed
  * @free_work: S: grace period and worker of the end
+ * @expire_lock: guards @limits, @mark and @expiry
+ * @limits: E, read under RCU: limits of the life, or NULL; owned
+ * @added: I: when it was published, nanoseconds of CLOCK_BOOTTIME
+ * @used: E, read alone: when its first packet passed, 0 before
+ * @text: A: bytes under the cipher, with a limit in bytes
+ * @soft_limit: A: enum espm_life whose soft limit was reached first, or %ESPM_LIVES
+ * @hard_limit: A: enum espm_life whose hard limit ended it, or %ESPM_LIVES
+ * @near_told: A: the end of the sequence numbers is near, and that was told
+ * @expiry: S: timer of limits in seconds
+ * @events: A: what waits to be told, a bit for each of enum espm_event
+ * @in_events: S: place among the SAs of which something waits to be told
+ * @icv_told: A: when the last failed integrity check was told, jiffies
  * @seq: A: outbound, last sequence number given out
  * @route: P: outbound, route to @name.dst
  * @alone: A: generation of the SPD in which its ESP packets, without UDP and
@@ -118,8 +137,9 @@ struct espm_sa_load {
  * @path_mtu_until: A: when that is forgotten, jiffies
  * @idle: S: timer of @keepalive, set up with it
  * @last_sent: A: with @keepalive, when the last packet left, jiffies
- * @rx_lock: guards @replay
+ * @rx_lock: guards @replay and @taken
  * @replay: X: inbound, the window; owned
+ * @taken: X: inbound, packets authenticated
  */
 struct espm_sa {
 	struct espm_sa_name name;
@@ -149,10 +169,23 @@ struct espm_sa {
 	u8 fingerprint[ESPM_FINGERPRINT_LEN];
 	u8 key_name[ESPM_FINGERPRINT_LEN];
 	u32 state;
+	u64 mark;
 	struct espm_sa_load __percpu *load;
 	struct espm_drops drops;
 	struct percpu_ref ref;
 	struct rcu_work free_work;
+	spinlock_t expire_lock;	/* limits, and what follows from them */
+	struct espm_limits __rcu *limits;
+	u64 added;
+	u64 used;
+	atomic64_t text;
+	u32 soft_limit;
+	u32 hard_limit;
+	bool near_told;
+	struct hrtimer expiry;
+	unsigned long events;
+	struct llist_node in_events;
+	unsigned long icv_told;
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
 	struct dst_cache route;
@@ -164,6 +197,7 @@ struct espm_sa {
 
 	spinlock_t rx_lock ____cacheline_aligned_in_smp;
 	struct espm_replay *replay;
+	u64 taken;
 };
 
 int espm_sa_init(void);
@@ -173,7 +207,7 @@ struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, u32 window);
 void espm_sa_free(struct espm_sa *sa);
 void espm_sa_kill(struct espm_sa *sa);
 bool espm_sa_end(struct espm_sa *sa);
-u64 espm_sa_next_seq(struct espm_sa *sa);
+enum espm_counter espm_sa_next_seq(struct espm_sa *sa, u32 text, u64 *seq);
 void espm_sa_account(struct espm_sa *sa, u32 bytes);
 void espm_sa_load_sum(const struct espm_sa *sa, u64 *packets, u64 *bytes);
 u32 espm_sa_fixed_len(const struct espm_sa *sa);
@@ -213,6 +247,28 @@ static inline bool espm_sa_usable(const struct espm_sa *sa)
 	u32 state = READ_ONCE(sa->state);
 
 	return state == ESPM_SA_VALID || state == ESPM_SA_DYING;
+}
+
+/**
+ * espm_sa_has_expired() - did an SA end by itself?
+ * @sa: the SA
+ *
+ * Return: true until it is deleted.
+ */
+static inline bool espm_sa_has_expired(const struct espm_sa *sa)
+{
+	return READ_ONCE(sa->state) == ESPM_SA_EXPIRED;
+}
+
+/**
+ * espm_sa_last_seq() - the last sequence number that an SA may use
+ * @sa: an outbound SA
+ *
+ * Return: the number; what follows it is a number, too.
+ */
+static inline u64 espm_sa_last_seq(const struct espm_sa *sa)
+{
+	return sa->esn ? U64_MAX - 1 : U32_MAX;
 }
 
 #endif /* _ESPM_SA_H */

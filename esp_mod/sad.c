@@ -4,6 +4,7 @@
 #include <linux/netlink.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
+#include "expire.h"
 #include "netns.h"
 #include "sa.h"
 #include "sad.h"
@@ -172,6 +173,39 @@ struct espm_sa *espm_sad_outbound_get(const struct espm_link *link)
 	return NULL;
 }
 
+/**
+ * espm_sad_expired_rcu() - an SA that can no longer protect for a link
+ * @link: SAs of one reqid, none of them usable
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the newest outbound SA that has expired, borrowed, or NULL.
+ */
+struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link)
+{
+	struct espm_sa *sa;
+
+	list_for_each_entry_rcu(sa, &link->outbound, in_link)
+		if (espm_sa_has_expired(sa))
+			return sa;
+	return NULL;
+}
+
+/**
+ * espm_sad_choose() - an SA has expired: let its link choose again
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD
+ *
+ * Without it packets would look for the next one, each by itself.
+ *
+ * Context: process.
+ */
+void espm_sad_choose(struct espm_net *en, struct espm_sa *sa)
+{
+	lockdep_assert_held(&en->lock);
+	if (sa->name.dir == ESPM_DIR_OUT)
+		choose_outbound(sa->link);
+}
+
 static int refuse(struct netlink_ext_ack *extack, int err)
 {
 	if (err == -EEXIST)
@@ -222,6 +256,7 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 		goto err_remove_key;
 	}
 
+	espm_expire_born(sa);
 	sa->state = ESPM_SA_VALID;
 	err = rhashtable_lookup_insert_fast(&sad->by_name, &sa->by_name, by_name_params);
 	if (err) {
@@ -236,6 +271,7 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 		list_add_rcu(&sa->in_link, &sa->link->outbound);
 		choose_outbound(sa->link);
 	}
+	espm_expire_begin(sa);
 	return 0;
 
 err_release_id:

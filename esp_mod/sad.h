@@ -66,6 +66,8 @@ struct espm_sa *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_na
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
 struct espm_sa *espm_sad_outbound_get(const struct espm_link *link);
+struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link);
+void espm_sad_choose(struct espm_net *en, struct espm_sa *sa);
 struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid);
 void espm_sad_link_put(struct espm_net *en, struct espm_link *link);
 

@@ -33,6 +33,8 @@
 	DROP(IN_CRYPTO, "in_crypto", "the crypto engine failed or was busy, inbound") \
 	DROP(IN_NO_MEMORY, "in_no_memory", "out of memory, inbound") \
 	DROP(IN_SA_DEAD, "in_sa_dead", "the SA ended before the packet was opened") \
+	DROP(IN_EXPIRED, "in_expired", \
+	     "the SA has expired: a limit of its life is reached, inbound") \
 	DROP(IN_TRAILER, "in_trailer", "authentic, but with more padding than packet") \
 	DROP(IN_PADDING, "in_padding", "authentic, but its padding is not 1, 2, 3 ...") \
 	DROP(IN_NEXT_HEADER, "in_next_header", "authentic, but not what the SA's mode carries") \
@@ -52,6 +54,8 @@
 	DROP(IN_CONNTRACK, "in_conntrack", "connection tracking refused the ESP packet") \
 	DROP(OUT_NO_SA, "out_no_sa", "policy says ESP and there is no SA of its reqid") \
 	DROP(OUT_SA_DEAD, "out_sa_dead", "the SA ended before the packet was sealed") \
+	DROP(OUT_EXPIRED, "out_expired", \
+	     "the SA has expired and there is no other one of its reqid") \
 	DROP(OUT_SEQ_END, "out_seq_end", "the SA has used its last sequence number") \
 	DROP(OUT_DISCARD, "out_discard", "an outbound policy says discard") \
 	DROP(OUT_HIDDEN_PORTS, "out_hidden_ports", \

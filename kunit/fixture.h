@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
+#include "../esp_mod/event.h"
 #include "../esp_mod/netns.h"
 
 enum {
@@ -54,6 +55,18 @@ static inline void fixture_suite_exit(struct kunit_suite *suite)
 		espm_sa_exit();
 }
 
+/* Nobody is told, but SAs that wait for it are let go. */
+static inline void fixture_tell(struct work_struct *work)
+{
+	struct espm_net *en = container_of(work, struct espm_net, tell);
+	struct espm_sa *sa, *next;
+
+	llist_for_each_entry_safe(sa, next, espm_event_take_all(en), in_events) {
+		espm_event_take(sa);
+		espm_sa_put(sa);
+	}
+}
+
 /* An empty SAD and SPD, behind test->priv; without hooks, and without a device */
 static inline int fixture_init(struct kunit *test)
 {
@@ -63,6 +76,7 @@ static inline int fixture_init(struct kunit *test)
 		return -ENOMEM;
 	mutex_init(&en->lock);
 	init_waitqueue_head(&en->sas_gone);
+	espm_event_init(en, fixture_tell);
 	atomic_set(&en->sas, FIXTURE_SAS);
 	en->stats = alloc_percpu(struct espm_stats);
 	if (!en->stats)
@@ -116,6 +130,7 @@ static inline void fixture_exit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.nelems), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.links.nelems), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->spd.table.ht.nelems), 0);
+	espm_event_exit(en);
 	rcu_barrier();
 	espm_spd_exit(en);
 	espm_sad_exit(en);

@@ -83,17 +83,40 @@ enum espm_df {
  * @ESPM_SA_LARVAL: The SPI is reserved, keys are missing.
  * @ESPM_SA_VALID: In use.
  * @ESPM_SA_DYING: Past a soft limit; still used until a newer SA comes.
- * @ESPM_SA_DEAD: Out of use for ever.
+ * @ESPM_SA_EXPIRED: Past a hard limit, or out of sequence numbers: its packets
+ *   are dropped until it is deleted.
+ * @ESPM_SA_DEAD: Deleted.
  */
 enum espm_sa_state {
 	ESPM_SA_LARVAL,
 	ESPM_SA_VALID,
 	ESPM_SA_DYING,
+	ESPM_SA_EXPIRED,
 	ESPM_SA_DEAD,
 
 	/* private: */
 	__ESPM_SA_MAX,
 	ESPM_SA_MAX = (__ESPM_SA_MAX - 1)
+};
+
+/**
+ * enum espm_life - What the life of an SA is measured by.
+ * @ESPM_LIFE_BYTES: Bytes under the cipher: payload, padding and trailer (RFC
+ *   4301 section 4.4.2.1).
+ * @ESPM_LIFE_PACKETS: Packets sealed, or authenticated.
+ * @ESPM_LIFE_SECONDS: Seconds since the SA was added, those of suspend
+ *   included.
+ * @ESPM_LIFE_USE_SECONDS: Seconds since its first packet.
+ */
+enum espm_life {
+	ESPM_LIFE_BYTES,
+	ESPM_LIFE_PACKETS,
+	ESPM_LIFE_SECONDS,
+	ESPM_LIFE_USE_SECONDS,
+
+	/* private: */
+	__ESPM_LIFE_MAX,
+	ESPM_LIFE_MAX = (__ESPM_LIFE_MAX - 1)
 };
 
 /**
@@ -139,6 +162,32 @@ enum {
 #define ESPM_A_COUNTER_MAX (__ESPM_A_COUNTER_MAX - 1)
 
 enum {
+	ESPM_A_LIFE_SOFT_BYTES = 1,
+	ESPM_A_LIFE_HARD_BYTES,
+	ESPM_A_LIFE_SOFT_PACKETS,
+	ESPM_A_LIFE_HARD_PACKETS,
+	ESPM_A_LIFE_SOFT_SECONDS,
+	ESPM_A_LIFE_HARD_SECONDS,
+	ESPM_A_LIFE_SOFT_USE_SECONDS,
+	ESPM_A_LIFE_HARD_USE_SECONDS,
+	ESPM_A_LIFE_PAD,
+
+	__ESPM_A_LIFE_MAX
+};
+#define ESPM_A_LIFE_MAX (__ESPM_A_LIFE_MAX - 1)
+
+enum {
+	ESPM_A_USAGE_BYTES = 1,
+	ESPM_A_USAGE_PACKETS,
+	ESPM_A_USAGE_SECONDS,
+	ESPM_A_USAGE_USE_SECONDS,
+	ESPM_A_USAGE_PAD,
+
+	__ESPM_A_USAGE_MAX
+};
+#define ESPM_A_USAGE_MAX (__ESPM_A_USAGE_MAX - 1)
+
+enum {
 	ESPM_A_SA_ID = 1,
 	ESPM_A_SA_SPI,
 	ESPM_A_SA_DIRECTION,
@@ -170,6 +219,10 @@ enum {
 	ESPM_A_SA_MSS_CLAMP,
 	ESPM_A_SA_KEEPALIVE,
 	ESPM_A_SA_MTU,
+	ESPM_A_SA_LIFETIME,
+	ESPM_A_SA_USAGE,
+	ESPM_A_SA_SOFT_LIMIT,
+	ESPM_A_SA_HARD_LIMIT,
 
 	__ESPM_A_SA_MAX
 };
@@ -231,9 +284,22 @@ enum {
 	ESPM_CMD_POLICY_FLUSH,
 	ESPM_CMD_STATS_GET,
 	ESPM_CMD_EXPLAIN,
+	ESPM_CMD_SA_ADD_NTF,
+	ESPM_CMD_SA_DEL_NTF,
+	ESPM_CMD_SA_FLUSH_NTF,
+	ESPM_CMD_POLICY_ADD_NTF,
+	ESPM_CMD_POLICY_DEL_NTF,
+	ESPM_CMD_POLICY_FLUSH_NTF,
+	ESPM_CMD_SA_SOFT_NTF,
+	ESPM_CMD_SA_HARD_NTF,
+	ESPM_CMD_SA_SEQ_NEAR_NTF,
+	ESPM_CMD_SA_SEQ_END_NTF,
+	ESPM_CMD_SA_ICV_NTF,
 
 	__ESPM_CMD_MAX
 };
 #define ESPM_CMD_MAX (__ESPM_CMD_MAX - 1)
+
+#define ESP_MOD_MCGRP_EVENTS	"events"
 
 #endif /* _UAPI_LINUX_ESP_MOD_H */

@@ -17,6 +17,7 @@ enum kind {
 	KIND_TEXT,
 	KIND_KEY_FILE,
 	KIND_U32,
+	KIND_U64,
 	KIND_DSCP,
 	KIND_U8,
 	KIND_U16,
@@ -43,6 +44,7 @@ const char *const direction_names[2] = { "in", "out" };
 const char *const mode_names[2] = { "transport", "tunnel" };
 const char *const action_names[3] = { "bypass", "discard", "protect" };
 const char *const df_names[3] = { "copy", "clear", "set" };
+const char *const life_names[4] = { "bytes", "packets", "seconds", "use-seconds" };
 static const char *const switch_names[] = { "off", "on" };
 
 #define NAMES(list)	.kind = KIND_NAME, .names = list, .count = ARRAY_SIZE(list)
@@ -85,6 +87,22 @@ static const struct word_desc words_known[W_COUNT] = {
 		    .kind = KIND_U8 },
 	[W_TFC] = { "tfc", "N", "hide lengths: pad packets to N bytes, as far as the MTU allows (0)",
 		    .kind = KIND_U16 },
+	[W_SOFT_BYTES] = { "soft-bytes", "N", "tell when so many bytes were encrypted (0: never)",
+			   .kind = KIND_U64 },
+	[W_HARD_BYTES] = { "hard-bytes", "N", "encrypt no more bytes than this with the SA's key",
+			   .kind = KIND_U64 },
+	[W_SOFT_PACKETS] = { "soft-packets", "N", "tell with packet N", .kind = KIND_U64 },
+	[W_HARD_PACKETS] = { "hard-packets", "N", "packet N is the SA's last one",
+			     .kind = KIND_U64 },
+	[W_SOFT_SECONDS] = { "soft-seconds", "N", "tell N seconds after the SA was added",
+			     .kind = KIND_U32 },
+	[W_HARD_SECONDS] = { "hard-seconds", "N", "the SA expires N seconds after it was added",
+			     .kind = KIND_U32 },
+	[W_SOFT_USE_SECONDS] = { "soft-use-seconds", "N", "tell N seconds after the first packet",
+				 .kind = KIND_U32 },
+	[W_HARD_USE_SECONDS] = { "hard-use-seconds", "N",
+				 "the SA expires N seconds after its first packet",
+				 .kind = KIND_U32 },
 	[W_SEL] = { "sel", NULL, "what follows is the traffic that an inbound SA accepts (any)",
 		    .kind = KIND_FLAG },
 	[W_ACTION] = { "action", "protect|bypass|discard",
@@ -93,6 +111,10 @@ static const struct word_desc words_known[W_COUNT] = {
 			 .kind = KIND_U32 },
 	[W_FAMILY] = { "family", "4|6", "where no address says it", .kind = KIND_FAMILY },
 	[W_ALL] = { "all", NULL, "the zero ones too", .kind = KIND_FLAG },
+	[W_EVENTS] = { "count", "N", "end after N events", .kind = KIND_U32 },
+	[W_TIMEOUT] = { "timeout", "SECONDS",
+			"end after that time; with fewer than 'count' events, with status 1",
+			.kind = KIND_U32 },
 	[W_SEL_SRC] = { "src", "PREFIX|RANGE|any", "source of the traffic: A, A/LENGTH or A-B",
 			.kind = KIND_RANGE },
 	[W_SEL_DST] = { "dst", "PREFIX|RANGE|any", "destination of the traffic",
@@ -176,6 +198,19 @@ static int u32_parse(struct value *value, const char *word)
 	if (!number_parse(word, ~(__u32)0, &number, &end) || *end)
 		return bad_value(value, "not a number from 0 to 4294967295");
 	value->number = number;
+	return 0;
+}
+
+static int u64_parse(struct value *value, const char *word)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(word, &end, 10);
+	if (!isdigit((unsigned char)word[0]) || *end || errno)
+		return bad_value(value, "not a number from 0 to 18446744073709551615");
+	value->wide = number;
 	return 0;
 }
 
@@ -356,6 +391,8 @@ static int value_parse(struct value *value, const struct word_desc *desc, char *
 		return key_word_is_key(words[0]) ? key_misuse() : 0;
 	case KIND_U32:
 		return u32_parse(value, words[0]);
+	case KIND_U64:
+		return u64_parse(value, words[0]);
 	case KIND_DSCP:
 		return dscp_parse(value, words[0]);
 	case KIND_U8:

@@ -31,11 +31,21 @@ enum word {
 	W_DF,
 	W_TTL,
 	W_TFC,
+	W_SOFT_BYTES,
+	W_HARD_BYTES,
+	W_SOFT_PACKETS,
+	W_HARD_PACKETS,
+	W_SOFT_SECONDS,
+	W_HARD_SECONDS,
+	W_SOFT_USE_SECONDS,
+	W_HARD_USE_SECONDS,
 	W_SEL,
 	W_ACTION,
 	W_PRIORITY,
 	W_FAMILY,
 	W_ALL,
+	W_EVENTS,
+	W_TIMEOUT,
 	/* of a selector; in an SA's words they stand behind "sel" */
 	W_SEL_SRC,
 	W_SEL_DST,
@@ -47,6 +57,9 @@ enum word {
 };
 
 #define WORD(id)	(1ULL << W_##id)
+#define WORDS_LIFETIME	(WORD(SOFT_BYTES) | WORD(HARD_BYTES) | WORD(SOFT_PACKETS) | \
+			 WORD(HARD_PACKETS) | WORD(SOFT_SECONDS) | WORD(HARD_SECONDS) | \
+			 WORD(SOFT_USE_SECONDS) | WORD(HARD_USE_SECONDS))
 #define WORDS_SELECTOR	(WORD(SEL_SRC) | WORD(SEL_DST) | WORD(PROTO) | WORD(SPORT) | \
 			 WORD(DPORT) | WORD(ICMP))
 
@@ -69,6 +82,7 @@ struct value {
 	struct said second;	/* of a word with two values */
 	union {
 		__u32 number;
+		__u64 wide;
 		struct addr addr;
 		struct range range;
 		struct ports ports;
@@ -87,6 +101,7 @@ struct args {
 extern const char *const direction_names[2];
 extern const char *const mode_names[2];
 extern const char *const df_names[3];
+extern const char *const life_names[4];
 extern const char *const action_names[3];
 
 int args_parse(struct args *args, char **words, int count);

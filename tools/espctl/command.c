@@ -18,6 +18,9 @@ const struct command commands[] = {
 			 "[esn on|off] [window N] [encap SPORT DPORT [keepalive SECONDS]]\n"
 			 "[mss-clamp on|off] [dscp copy|N] [ecn on|off] [df copy|clear|set]\n"
 			 "[ttl N] [tfc N]\n"
+			 "[soft-bytes N] [hard-bytes N] [soft-packets N] [hard-packets N]\n"
+			 "[soft-seconds N] [hard-seconds N] [soft-use-seconds N]\n"
+			 "[hard-use-seconds N]\n"
 			 "[sel [src PREFIX|RANGE|any] [dst PREFIX|RANGE|any] [proto NAME|N]\n"
 			 "     [sport A[-B]] [dport A[-B]] [icmp TYPE[/CODE]]]",
 		.about = "add a security association",
@@ -25,7 +28,7 @@ const struct command commands[] = {
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID) | WORD(ESN) |
 			 WORD(WINDOW) | WORD(ENCAP) | WORD(KEEPALIVE) | WORD(MSS_CLAMP) |
 			 WORD(DSCP) | WORD(ECN) | WORD(DF) | WORD(TTL) | WORD(TFC) |
-			 WORD(SEL) | WORDS_SELECTOR,
+			 WORDS_LIFETIME | WORD(SEL) | WORDS_SELECTOR,
 		.needs = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID),
 		.bare = W_COUNT,
@@ -107,6 +110,13 @@ const struct command commands[] = {
 		.bare = W_SRC,
 		.bares = 2,
 		.run = explain,
+	}, {
+		.name = "monitor",
+		.usage = "[count N] [timeout SECONDS]",
+		.about = "print what happens to SAs and policies, as it happens, a line each",
+		.takes = WORD(EVENTS) | WORD(TIMEOUT),
+		.bare = W_COUNT,
+		.run = monitor,
 	},
 	{
 		.name = "suites",

@@ -38,6 +38,7 @@ const char *command_verb(const struct command *command);
 int command_run(char **words, int count, bool json);
 
 int explain(struct args *args);
+int monitor(struct args *args);
 int policy_add(struct args *args);
 int policy_del(struct args *args);
 int policy_show(struct args *args);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Generic netlink with libmnl. See nl.h. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 enum {
 	/* A large buffer lets the kernel answer a dump in large pieces. */
 	RECEIVE_SIZE = 65536,
+	/* Room for some thousand events that nobody has read yet. */
+	EVENTS_SIZE = 4 << 20,
 	DUMP_TRIES = 5,
 };
 
@@ -56,6 +59,11 @@ void nl_put_u8(struct nl_request *req, __u16 type, __u8 number, const struct sai
 }
 
 void nl_put_u16(struct nl_request *req, __u16 type, __u16 number, const struct said *said)
+{
+	nl_put(req, type, &number, sizeof(number), said);
+}
+
+void nl_put_u64(struct nl_request *req, __u16 type, __u64 number, const struct said *said)
 {
 	nl_put(req, type, &number, sizeof(number), said);
 }
@@ -243,6 +251,7 @@ static int decode_error(const struct nlmsghdr *nlh, const struct nlattr **tlv)
 struct transport {
 	struct mnl_socket *socket;
 	__u16 family;
+	__u32 events;			/* number of the multicast group, 0 without */
 	__u32 seq;
 };
 
@@ -312,15 +321,30 @@ static int exchange(struct nl_request *req, __u16 type, __u16 flags, struct nl_r
 	       gather(req, reply, interrupted, error, tlv);
 }
 
-static int family_from(const struct nl_reply *reply)
+static __u32 group_from(const struct nlattr *groups)
 {
-	const struct nlattr *attr[CTRL_ATTR_FAMILY_ID + 1];
+	const struct nlattr *attr[CTRL_ATTR_MCAST_GRP_MAX + 1], *group;
+
+	if (!groups)
+		return 0;
+	mnl_attr_for_each_nested(group, groups) {
+		nl_nested(group, attr, CTRL_ATTR_MCAST_GRP_MAX);
+		if (!strcmp(nl_string(attr[CTRL_ATTR_MCAST_GRP_NAME]), ESP_MOD_MCGRP_EVENTS))
+			return nl_number(attr[CTRL_ATTR_MCAST_GRP_ID]);
+	}
+	return 0;
+}
+
+static void note_family(const struct nl_reply *reply)
+{
+	const struct nlattr *attr[CTRL_ATTR_MCAST_GROUPS + 1];
 	const struct nlmsghdr *nlh = nl_next(reply, NULL);
 
 	if (!nlh)
-		return 0;
-	nl_attrs(nlh, attr, CTRL_ATTR_FAMILY_ID);
-	return nl_number(attr[CTRL_ATTR_FAMILY_ID]);
+		return;
+	nl_attrs(nlh, attr, CTRL_ATTR_MCAST_GROUPS);
+	transport.family = nl_number(attr[CTRL_ATTR_FAMILY_ID]);
+	transport.events = group_from(attr[CTRL_ATTR_MCAST_GROUPS]);
 }
 
 /* Ask for the family's number; asking also loads the module if it is installed. */
@@ -341,7 +365,7 @@ static int resolve_family(void)
 	else if (!err && error)
 		err = say_refusal(&req, error, tlv);
 	if (!err)
-		transport.family = family_from(&reply);
+		note_family(&reply);
 	if (!err && !transport.family)
 		err = refuse("the kernel did not tell the number of its %s family", ESPM_GENL_NAME);
 	nl_free(&reply);
@@ -420,6 +444,53 @@ const struct nlmsghdr *nl_next(const struct nl_reply *reply, const struct nlmsgh
 	if (!reply->len || at >= reply->buf + reply->len)
 		return NULL;
 	return (const void *)at;
+}
+
+/* Join the group of events. */
+int nl_listen(const char *what)
+{
+	int err = ready(), size = EVENTS_SIZE;
+
+	if (err)
+		return err;
+	if (!transport.events)
+		return refuse("%s: this version of the module tells no events", what);
+	setsockopt(mnl_socket_get_fd(transport.socket), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+		   sizeof(size));
+	if (!mnl_socket_setsockopt(transport.socket, NETLINK_ADD_MEMBERSHIP, &transport.events,
+				   sizeof(transport.events)))
+		return STATUS_DONE;
+	if (errno == EPERM)
+		return refuse("%s: needs CAP_NET_ADMIN: run it as root", what);
+	return refuse("%s: cannot listen: %s", what, strerror(errno));
+}
+
+/* Wait for events; as long as it takes where left is NULL. Signals are let in meanwhile. */
+enum nl_heard nl_hear(struct nl_reply *reply, const struct timespec *left, const char *what)
+{
+	struct pollfd wait = { .fd = mnl_socket_get_fd(transport.socket), .events = POLLIN };
+	const struct nlmsghdr *nlh;
+	sigset_t none;
+	ssize_t got;
+	int len;
+
+	sigemptyset(&none);
+	reply->len = 0;
+	len = ppoll(&wait, 1, left, &none);
+	if (!len || (len < 0 && errno == EINTR))
+		return NL_SILENCE;
+	got = len < 0 ? -1 : mnl_socket_recvfrom(transport.socket, receive, sizeof(receive));
+	if (got < 0 && errno == ENOBUFS)
+		return NL_LOST;
+	if (got < 0) {
+		refuse("%s: %s", what, strerror(errno));
+		return NL_BROKEN;
+	}
+	len = got;
+	for (nlh = (const void *)receive; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
+		if (nlh->nlmsg_type == transport.family)
+			keep(reply, nlh);
+	return NL_HEARD;
 }
 
 void nl_free(struct nl_reply *reply)

@@ -7,6 +7,7 @@
 #define _ESPCTL_NL_H
 
 #include <stdbool.h>
+#include <signal.h>
 #include <stddef.h>
 #include <libmnl/libmnl.h>
 #include <linux/types.h>
@@ -15,7 +16,7 @@
 
 enum {
 	NL_REQUEST_SIZE = 2048,
-	NL_WORDS_MAX = 32,
+	NL_WORDS_MAX = 48,
 };
 
 /* Where in the request the value of a word stands. */
@@ -45,6 +46,7 @@ void nl_put(struct nl_request *req, __u16 type, const void *data, size_t len,
 void nl_put_u8(struct nl_request *req, __u16 type, __u8 number, const struct said *said);
 void nl_put_u16(struct nl_request *req, __u16 type, __u16 number, const struct said *said);
 void nl_put_u32(struct nl_request *req, __u16 type, __u32 number, const struct said *said);
+void nl_put_u64(struct nl_request *req, __u16 type, __u64 number, const struct said *said);
 void nl_put_number(struct nl_request *req, __u16 type, const struct value *value);
 void nl_put_small(struct nl_request *req, __u16 type, const struct value *value);
 void nl_put_addr(struct nl_request *req, __u16 type, const struct value *value);
@@ -55,6 +57,17 @@ int nl_do(struct nl_request *req, struct nl_reply *reply);
 int nl_dump(struct nl_request *req, struct nl_reply *reply);
 const struct nlmsghdr *nl_next(const struct nl_reply *reply, const struct nlmsghdr *nlh);
 void nl_free(struct nl_reply *reply);
+
+/* What listening has brought. */
+enum nl_heard {
+	NL_HEARD,		/* events, which are in the reply */
+	NL_LOST,		/* some did not fit into the socket's buffer */
+	NL_SILENCE,		/* until the time was over, or a signal came */
+	NL_BROKEN,		/* the reason has been said */
+};
+
+int nl_listen(const char *what);
+enum nl_heard nl_hear(struct nl_reply *reply, const struct timespec *left, const char *what);
 
 void nl_attrs(const struct nlmsghdr *nlh, const struct nlattr **attr, unsigned int max);
 void nl_nested(const struct nlattr *nest, const struct nlattr **attr, unsigned int max);

@@ -9,6 +9,7 @@
 #include "out.h"
 #include "say.h"
 #include "selector.h"
+#include "show.h"
 
 int policy_add(struct args *args)
 {
@@ -66,7 +67,7 @@ static unsigned int policy_family(const struct nlattr **attr, const struct selec
 	return len == ADDR_V6 ? 6 : 4;
 }
 
-static struct json_object *policy_json(const struct nlmsghdr *nlh)
+struct json_object *policy_json(const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr[ESPM_A_POLICY_MAX + 1];
 	struct json_object *o = json_object_new_object();
@@ -87,6 +88,26 @@ static struct json_object *policy_json(const struct nlmsghdr *nlh)
 		json_object_object_add(o, "family", json_object_new_int(family));
 	json_add_number(o, "packets", attr[ESPM_A_POLICY_PACKETS]);
 	return o;
+}
+
+/* What an event says of a policy, behind its name. */
+void policy_line(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr[ESPM_A_POLICY_MAX + 1];
+	char text[2 * RANGE_TEXT + 96];
+	struct selector sel;
+
+	nl_attrs(nlh, attr, ESPM_A_POLICY_MAX);
+	printf(" id %u dir %s", (__u32)nl_number(attr[ESPM_A_POLICY_ID]),
+	       NAME_OF(direction_names, nl_number(attr[ESPM_A_POLICY_DIRECTION])));
+	selector_get(&sel, attr[ESPM_A_POLICY_SELECTOR]);
+	selector_text(&sel, text, sizeof(text));
+	if (!selector_is_any(&sel))
+		printf(" %s", text);
+	printf(" priority %u action %s", (__u32)nl_number(attr[ESPM_A_POLICY_PRIORITY]),
+	       NAME_OF(action_names, nl_number(attr[ESPM_A_POLICY_ACTION])));
+	if (attr[ESPM_A_POLICY_REQID])
+		printf(" reqid %u", (__u32)nl_number(attr[ESPM_A_POLICY_REQID]));
 }
 
 static void policy_row(struct table *table, const struct nlmsghdr *nlh)

@@ -13,9 +13,10 @@
 #include "out.h"
 #include "say.h"
 #include "selector.h"
+#include "show.h"
 #include "suite.h"
 
-static const char *const state_names[] = { "larval", "valid", "dying", "dead" };
+static const char *const state_names[] = { "larval", "valid", "dying", "expired", "dead" };
 
 static void put_u16(struct nl_request *req, __u16 attr, const struct value *value)
 {
@@ -49,6 +50,36 @@ static void add_hints(struct args *args, size_t key_len, char *text, size_t size
 	}
 }
 
+static void put_wide(struct nl_request *req, __u16 attr, const struct value *value)
+{
+	if (value->given)
+		nl_put_u64(req, attr, value->wide, &value->said);
+}
+
+static void put_lifetime(struct nl_request *req, const struct args *args)
+{
+	const struct value *value = args->value;
+	const struct said *first = NULL;
+	struct nlattr *nest;
+	unsigned int id;
+
+	for (id = W_SOFT_BYTES; id <= W_HARD_USE_SECONDS && !first; id++)
+		if (value[id].given)
+			first = &value[id].said;
+	if (!first)
+		return;
+	nest = nl_nest(req, ESPM_A_SA_LIFETIME, first);
+	put_wide(req, ESPM_A_LIFE_SOFT_BYTES, &value[W_SOFT_BYTES]);
+	put_wide(req, ESPM_A_LIFE_HARD_BYTES, &value[W_HARD_BYTES]);
+	put_wide(req, ESPM_A_LIFE_SOFT_PACKETS, &value[W_SOFT_PACKETS]);
+	put_wide(req, ESPM_A_LIFE_HARD_PACKETS, &value[W_HARD_PACKETS]);
+	nl_put_number(req, ESPM_A_LIFE_SOFT_SECONDS, &value[W_SOFT_SECONDS]);
+	nl_put_number(req, ESPM_A_LIFE_HARD_SECONDS, &value[W_HARD_SECONDS]);
+	nl_put_number(req, ESPM_A_LIFE_SOFT_USE_SECONDS, &value[W_SOFT_USE_SECONDS]);
+	nl_put_number(req, ESPM_A_LIFE_HARD_USE_SECONDS, &value[W_HARD_USE_SECONDS]);
+	nl_nest_end(req, nest);
+}
+
 static void put_sa(struct nl_request *req, const struct args *args, const struct key *key,
 		   __u8 icmp_proto)
 {
@@ -73,6 +104,7 @@ static void put_sa(struct nl_request *req, const struct args *args, const struct
 	nl_put_small(req, ESPM_A_SA_DF, &value[W_DF]);
 	nl_put_small(req, ESPM_A_SA_TTL, &value[W_TTL]);
 	put_u16(req, ESPM_A_SA_TFC, &value[W_TFC]);
+	put_lifetime(req, args);
 	selector_put(req, ESPM_A_SA_SELECTOR, args, icmp_proto);
 }
 
@@ -193,7 +225,53 @@ static void add_outer(struct json_object *o, const struct nlattr **attr)
 	json_add_number(o, "tfc", attr[ESPM_A_SA_TFC]);
 }
 
-static struct json_object *sa_json(const struct nlmsghdr *nlh)
+/* Names of JSON, by attribute */
+static const char *const bound_keys[ESPM_A_LIFE_MAX + 1] = {
+	[ESPM_A_LIFE_SOFT_BYTES] = "soft_bytes",
+	[ESPM_A_LIFE_HARD_BYTES] = "hard_bytes",
+	[ESPM_A_LIFE_SOFT_PACKETS] = "soft_packets",
+	[ESPM_A_LIFE_HARD_PACKETS] = "hard_packets",
+	[ESPM_A_LIFE_SOFT_SECONDS] = "soft_seconds",
+	[ESPM_A_LIFE_HARD_SECONDS] = "hard_seconds",
+	[ESPM_A_LIFE_SOFT_USE_SECONDS] = "soft_use_seconds",
+	[ESPM_A_LIFE_HARD_USE_SECONDS] = "hard_use_seconds",
+};
+
+static const char *const usage_keys[ESPM_A_USAGE_MAX + 1] = {
+	[ESPM_A_USAGE_BYTES] = "bytes",
+	[ESPM_A_USAGE_PACKETS] = "packets",
+	[ESPM_A_USAGE_SECONDS] = "seconds",
+	[ESPM_A_USAGE_USE_SECONDS] = "use_seconds",
+};
+
+static void add_numbers(struct json_object *o, const char *key, const struct nlattr *nest,
+			const char *const *keys, unsigned int max)
+{
+	struct json_object *numbers;
+	const struct nlattr *attr;
+
+	if (!nest)
+		return;
+	numbers = json_object_new_object();
+	mnl_attr_for_each_nested(attr, nest)
+		if (mnl_attr_get_type(attr) <= max && keys[mnl_attr_get_type(attr)])
+			json_add_number(numbers, keys[mnl_attr_get_type(attr)], attr);
+	json_object_object_add(o, key, numbers);
+}
+
+static void add_life(struct json_object *o, const struct nlattr **attr)
+{
+	add_numbers(o, "lifetime", attr[ESPM_A_SA_LIFETIME], bound_keys, ESPM_A_LIFE_MAX);
+	add_numbers(o, "usage", attr[ESPM_A_SA_USAGE], usage_keys, ESPM_A_USAGE_MAX);
+	if (attr[ESPM_A_SA_SOFT_LIMIT])
+		json_add_string(o, "soft_limit",
+				NAME_OF(life_names, nl_number(attr[ESPM_A_SA_SOFT_LIMIT])));
+	if (attr[ESPM_A_SA_HARD_LIMIT])
+		json_add_string(o, "hard_limit",
+				NAME_OF(life_names, nl_number(attr[ESPM_A_SA_HARD_LIMIT])));
+}
+
+struct json_object *sa_json(const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
 	struct json_object *o = json_object_new_object();
@@ -231,6 +309,7 @@ static struct json_object *sa_json(const struct nlmsghdr *nlh)
 			       json_object_new_boolean(nl_number(attr[ESPM_A_SA_MSS_CLAMP])));
 	json_add_number(o, "keepalive", attr[ESPM_A_SA_KEEPALIVE]);
 	add_outer(o, attr);
+	add_life(o, attr);
 	json_object_object_add(o, "drops", drops_json(nlh));
 	return o;
 }
@@ -317,6 +396,74 @@ static void note_outer(struct table *table, const struct nlattr **attr)
 		table_note(table, "%s", text);
 }
 
+/* One measure of an SA's life: how much is over, and its limits. */
+static void note_measure(struct table *table, const char *name, const struct nlattr *used,
+			 const struct nlattr *soft, const struct nlattr *hard)
+{
+	char text[96] = "";
+	size_t len = 0;
+
+	if (!soft && !hard)
+		return;
+	if (soft)
+		len = snprintf(text, sizeof(text), ", soft %llu",
+			       (unsigned long long)nl_number(soft));
+	if (hard)
+		snprintf(text + len, sizeof(text) - len, ", hard %llu",
+			 (unsigned long long)nl_number(hard));
+	table_note(table, "life in %s: %llu%s", name, (unsigned long long)nl_number(used), text);
+}
+
+static void note_life(struct table *table, const struct nlattr **attr)
+{
+	const struct nlattr *life[ESPM_A_LIFE_MAX + 1], *usage[ESPM_A_USAGE_MAX + 1];
+
+	if (attr[ESPM_A_SA_HARD_LIMIT])
+		table_note(table, "expired: hard limit in %s",
+			   NAME_OF(life_names, nl_number(attr[ESPM_A_SA_HARD_LIMIT])));
+	if (!attr[ESPM_A_SA_LIFETIME] || !attr[ESPM_A_SA_USAGE])
+		return;
+	nl_nested(attr[ESPM_A_SA_LIFETIME], life, ESPM_A_LIFE_MAX);
+	nl_nested(attr[ESPM_A_SA_USAGE], usage, ESPM_A_USAGE_MAX);
+	note_measure(table, "bytes", usage[ESPM_A_USAGE_BYTES], life[ESPM_A_LIFE_SOFT_BYTES],
+		     life[ESPM_A_LIFE_HARD_BYTES]);
+	note_measure(table, "packets", usage[ESPM_A_USAGE_PACKETS], life[ESPM_A_LIFE_SOFT_PACKETS],
+		     life[ESPM_A_LIFE_HARD_PACKETS]);
+	note_measure(table, "seconds", usage[ESPM_A_USAGE_SECONDS], life[ESPM_A_LIFE_SOFT_SECONDS],
+		     life[ESPM_A_LIFE_HARD_SECONDS]);
+	note_measure(table, "seconds of use", usage[ESPM_A_USAGE_USE_SECONDS],
+		     life[ESPM_A_LIFE_SOFT_USE_SECONDS], life[ESPM_A_LIFE_HARD_USE_SECONDS]);
+}
+
+/* What an event says of an SA, behind its name. */
+void sa_line(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+	struct addr addr;
+
+	nl_attrs(nlh, attr, ESPM_A_SA_MAX);
+	nl_addr(&addr, attr[ESPM_A_SA_SRC]);
+	addr_text(&addr, src, sizeof(src));
+	nl_addr(&addr, attr[ESPM_A_SA_DST]);
+	addr_text(&addr, dst, sizeof(dst));
+	printf(" id %u spi 0x%08x dir %s src %s dst %s", (__u32)nl_number(attr[ESPM_A_SA_ID]),
+	       (__u32)nl_number(attr[ESPM_A_SA_SPI]),
+	       NAME_OF(direction_names, nl_number(attr[ESPM_A_SA_DIRECTION])), src, dst);
+	if (attr[ESPM_A_SA_ENCAP_SPORT])
+		printf(" encap %u %u", (__u16)nl_number(attr[ESPM_A_SA_ENCAP_SPORT]),
+		       (__u16)nl_number(attr[ESPM_A_SA_ENCAP_DPORT]));
+	printf(" reqid %u state %s seq %llu", (__u32)nl_number(attr[ESPM_A_SA_REQID]),
+	       NAME_OF(state_names, nl_number(attr[ESPM_A_SA_STATE])),
+	       (unsigned long long)nl_number(attr[ESPM_A_SA_SEQ]));
+	if (attr[ESPM_A_SA_SOFT_LIMIT])
+		printf(" soft-limit %s",
+		       NAME_OF(life_names, nl_number(attr[ESPM_A_SA_SOFT_LIMIT])));
+	if (attr[ESPM_A_SA_HARD_LIMIT])
+		printf(" hard-limit %s",
+		       NAME_OF(life_names, nl_number(attr[ESPM_A_SA_HARD_LIMIT])));
+}
+
 static void sa_row(struct table *table, const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
@@ -338,6 +485,7 @@ static void sa_row(struct table *table, const struct nlmsghdr *nlh)
 	note_ends(table, attr);
 	note_rest(table, attr);
 	note_outer(table, attr);
+	note_life(table, attr);
 	selector_get(&sel, attr[ESPM_A_SA_SELECTOR]);
 	if (!selector_is_any(&sel)) {
 		selector_text(&sel, text, sizeof(text));

@@ -103,6 +103,12 @@ refused ttl 2 "ttl 256: not a number from 0 to 255" sa add ttl 256
 refused tfc 2 "tfc 65536: not a number from 0 to 65535" sa add tfc 65536
 refused df-typo 2 "df claer: did you mean 'clear'?" sa add df claer
 refused keepalive 2 "keepalive 5s: not a number from 0 to 65535" sa add keepalive 5s
+refused hard-bytes 2 "hard-bytes 1k: not a number from 0 to 18446744073709551615" sa add hard-bytes 1k
+refused hard-packets 2 "hard-packets 18446744073709551616: not a number from 0 to 18446744073709551615" sa add hard-packets 18446744073709551616
+refused soft-seconds 2 "soft-seconds -1: not a number from 0 to 4294967295" sa add soft-seconds -1
+refused limit-twice 2 "sa add: 'soft-use-seconds' is given twice" sa add soft-use-seconds 1 soft-use-seconds 2
+refused monitor-word 2 "monitor: unknown word 'cuont': did you mean 'count'?" monitor cuont 1
+refused monitor-timeout 2 "timeout soon: not a number from 0 to 4294967295" monitor timeout soon
 refused sel-first 2 "sa add: 'sport' describes the traffic inside: write 'sel' first" sa add sport 80
 refused sel-twice 2 "sa add: 'src' is given twice" sa add sel src 10.0.0.1 src 10.0.0.2
 
@@ -183,6 +189,7 @@ prints help "--help" '^Example: ' --help
 prints help-noun "sa --help" '^  espctl sa flush$' sa --help
 prints help-command "sa add --help explains its words" '^  reqid N  ' sa add --help
 prints help-late "--help behind other words" '^  reqid N  ' sa add spi 5 --help
+prints help-monitor "monitor --help explains its words" '^  count N  ' monitor --help
 prints suites "suites" '^aes128gcm16 +20 ' suites
 prints suites-json "-j before the command" '"name": "aes128gcm16", "key_len": 20' -j suites
 prints suites-json-behind "-j behind it" '"name": "aes128gcm16", "key_len": 20' suites -j

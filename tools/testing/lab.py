@@ -304,6 +304,41 @@ class Ns:
         return got[18:24]
 
 
+class Monitor:
+    """What the kernel tells of SAs and policies of a namespace, from now on."""
+
+    def __init__(self, ns):
+        self.child = ns.start([ESPCTL, "-j", "monitor"], stdout=subprocess.PIPE)
+        os.set_blocking(self.child.stdout.fileno(), False)
+        self.rest = b""
+        self.seen = []
+        # Groups are the fourth column.
+        eventually(lambda: any(line.split()[2] == str(self.child.pid) and int(line.split()[3], 16)
+                               for line in ns.read("/proc/net/netlink").splitlines()[1:]),
+                   "espctl monitor listens")
+
+    def take(self):
+        """All events so far, each a dictionary."""
+        with contextlib.suppress(BlockingIOError):
+            *lines, self.rest = (self.rest + (os.read(self.child.stdout.fileno(), 1 << 20))).split(b"\n")
+            self.seen += [json.loads(line) for line in lines]
+        return self.seen
+
+    def await_names(self, *names, seconds=10):
+        """Exactly these events since the last call, in this order."""
+        with contextlib.suppress(Failure):
+            eventually(lambda: len(self.take()) >= len(names), "", seconds)
+        got, self.seen = self.seen, []
+        equal([event["event"] for event in got], list(names), "events")
+        return got
+
+    def stop(self):
+        """End it; its status."""
+        self.child.terminate()
+        self.child.stdout.close()
+        return self.child.wait(5)
+
+
 class Counts:
     """Drops that one namespace counts from now on; it must be exactly those wanted."""
 

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/* espctl monitor: events, as they happen. */
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <linux/genetlink.h>
+#include <json-c/json.h>
+#include <esp_mod.h>
+#include "command.h"
+#include "nl.h"
+#include "out.h"
+#include "say.h"
+#include "show.h"
+
+enum about { ABOUT_SA, ABOUT_POLICY, ABOUT_ALL };
+
+static const struct {
+	const char *name;
+	enum about about;
+} events[ESPM_CMD_MAX + 1] = {
+	[ESPM_CMD_SA_ADD_NTF] = { "sa-add", ABOUT_SA },
+	[ESPM_CMD_SA_DEL_NTF] = { "sa-del", ABOUT_SA },
+	[ESPM_CMD_SA_FLUSH_NTF] = { "sa-flush", ABOUT_ALL },
+	[ESPM_CMD_SA_SOFT_NTF] = { "sa-soft", ABOUT_SA },
+	[ESPM_CMD_SA_HARD_NTF] = { "sa-hard", ABOUT_SA },
+	[ESPM_CMD_SA_SEQ_NEAR_NTF] = { "sa-seq-near", ABOUT_SA },
+	[ESPM_CMD_SA_SEQ_END_NTF] = { "sa-seq-end", ABOUT_SA },
+	[ESPM_CMD_SA_ICV_NTF] = { "sa-icv", ABOUT_SA },
+	[ESPM_CMD_POLICY_ADD_NTF] = { "policy-add", ABOUT_POLICY },
+	[ESPM_CMD_POLICY_DEL_NTF] = { "policy-del", ABOUT_POLICY },
+	[ESPM_CMD_POLICY_FLUSH_NTF] = { "policy-flush", ABOUT_ALL },
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
+/* Only while the process waits, so that none comes between the question and the wait. */
+static void expect_signals(void)
+{
+	struct sigaction action = { .sa_handler = stop };
+	sigset_t both;
+
+	sigemptyset(&both);
+	sigaddset(&both, SIGINT);
+	sigaddset(&both, SIGTERM);
+	sigprocmask(SIG_BLOCK, &both, NULL);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static struct json_object *event_json(const char *name, const struct timespec *now)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_string(o, "event", name);
+	json_object_object_add(o, "time",
+			       json_object_new_double(now->tv_sec + now->tv_nsec / 1e9));
+	return o;
+}
+
+/* nlh is NULL for what is told without an SA or a policy. */
+static int print_event(const char *name, enum about about, const struct nlmsghdr *nlh, bool json)
+{
+	struct json_object *o;
+	struct timespec now;
+	char text[16];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (json) {
+		o = event_json(name, &now);
+		if (about == ABOUT_SA)
+			json_object_object_add(o, "sa", sa_json(nlh));
+		else if (about == ABOUT_POLICY)
+			json_object_object_add(o, "policy", policy_json(nlh));
+		return json_print(o);
+	}
+	strftime(text, sizeof(text), "%H:%M:%S", localtime(&now.tv_sec));
+	printf("%s.%03ld %s", text, now.tv_nsec / 1000000, name);
+	if (about == ABOUT_SA)
+		sa_line(nlh);
+	else if (about == ABOUT_POLICY)
+		policy_line(nlh);
+	putchar('\n');
+	return out_done();
+}
+
+/* Those of a reply, up to as many as are wanted. */
+static int print_events(const struct nl_reply *reply, bool json, __u64 *wanted)
+{
+	const struct nlmsghdr *nlh;
+	__u8 cmd;
+	int err = 0;
+
+	for (nlh = nl_next(reply, NULL); nlh && *wanted && !err; nlh = nl_next(reply, nlh)) {
+		cmd = ((const struct genlmsghdr *)mnl_nlmsg_get_payload(nlh))->cmd;
+		/* Those that are newer than espctl are passed over. */
+		if (cmd > ESPM_CMD_MAX || !events[cmd].name)
+			continue;
+		err = print_event(events[cmd].name, events[cmd].about, nlh, json);
+		--*wanted;
+	}
+	return err;
+}
+
+static struct timespec time_left(const struct timespec *end)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now.tv_sec = end->tv_sec - now.tv_sec;
+	now.tv_nsec = end->tv_nsec - now.tv_nsec;
+	if (now.tv_nsec < 0) {
+		now.tv_sec--;
+		now.tv_nsec += 1000000000;
+	}
+	return now.tv_sec < 0 ? (struct timespec){ } : now;
+}
+
+int monitor(struct args *args)
+{
+	const struct value *count = &args->value[W_EVENTS], *timeout = &args->value[W_TIMEOUT];
+	__u64 wanted = count->given ? count->number : ~0ULL;
+	struct timespec end, left, *limit = NULL;
+	struct nl_reply reply = { };
+	bool over = false;
+	int err;
+
+	err = nl_listen("monitor");
+	if (err)
+		return err;
+	expect_signals();
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += timeout->given ? timeout->number : 0;
+	while (!err && wanted && !stopped && !over) {
+		if (timeout->given) {
+			left = time_left(&end);
+			limit = &left;
+			over = !left.tv_sec && !left.tv_nsec;
+		}
+		switch (nl_hear(&reply, limit, "monitor")) {
+		case NL_HEARD:
+			err = print_events(&reply, args->json, &wanted);
+			break;
+		case NL_LOST:
+			err = print_event("lost", ABOUT_ALL, NULL, args->json);
+			break;
+		case NL_SILENCE:
+			over = !stopped;
+			break;
+		case NL_BROKEN:
+			err = STATUS_REFUSED;
+			break;
+		}
+	}
+	nl_free(&reply);
+	if (!err && over && count->given)
+		return refuse("monitor: in %u s only %u of %u events", timeout->number,
+			      (__u32)(count->number - wanted), count->number);
+	return err;
+}

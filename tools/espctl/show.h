@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* One SA or policy, as monitor prints it too. */
+#ifndef _ESPCTL_SHOW_H
+#define _ESPCTL_SHOW_H
+
+struct json_object;
+struct nlmsghdr;
+
+struct json_object *sa_json(const struct nlmsghdr *nlh);
+struct json_object *policy_json(const struct nlmsghdr *nlh);
+void sa_line(const struct nlmsghdr *nlh);
+void policy_line(const struct nlmsghdr *nlh);
+
+#endif /* _ESPCTL_SHOW_H */
