@@ -168,7 +168,7 @@ static void done_async(struct espm_op *op, int err)
 	/* Drivers differ in the context that they call back from. */
 	local_bh_disable();
 	put_back(op);
-	if (op->sa->name.dir == ESPM_DIR_OUT)
+	if (op->sa->dir == ESPM_DIR_OUT)
 		espm_output_done(op, err);
 	else
 		espm_input_done(op, err);

@@ -33,7 +33,7 @@ struct netlink_ext_ack;
  * @len: bytes from the ESP header to the end of the ICV
  * @plain: bytes of the packet without ESP, for the SA's account
  * @next_at: inbound, offset of the byte that names ESP as next header
- * @encap: inbound, bytes of UDP header in front of ESP
+ * @encap: bytes of UDP header in front of ESP
  * @depth: layers of ESP that the packet has been given already
  * @room: bytes behind @req
  * @covered: with ESN, what SPI and high half cover during the operation

@@ -59,82 +59,86 @@ int espm_encap_own(struct sk_buff *skb, u32 headroom, u32 tailroom)
 
 /**
  * espm_encap_is_of() - has a packet the addresses of an SA's packets?
- * @skb: a packet of the SA's family
- * @sa: the SA
+ * @skb: a packet of the path's family
+ * @path: the SA's path
  *
  * NAT may have changed them.
  *
  * Context: any.
  */
-bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_sa *sa)
+bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_path *path)
 {
-	if (sa->name.family == AF_INET)
-		return ip_hdr(skb)->saddr == sa->src.v4 && ip_hdr(skb)->daddr == sa->name.dst.v4;
-	return ipv6_addr_equal(&ipv6_hdr(skb)->saddr, &sa->src.v6) &&
-	       ipv6_addr_equal(&ipv6_hdr(skb)->daddr, &sa->name.dst.v6);
+	if (path->name.family == AF_INET)
+		return ip_hdr(skb)->saddr == path->src.v4 &&
+		       ip_hdr(skb)->daddr == path->name.dst.v4;
+	return ipv6_addr_equal(&ipv6_hdr(skb)->saddr, &path->src.v6) &&
+	       ipv6_addr_equal(&ipv6_hdr(skb)->daddr, &path->name.dst.v6);
 }
 
-static struct dst_entry *route4(struct espm_sa *sa)
+static struct dst_entry *route4(struct espm_path *path, union espm_addr *src)
 {
 	struct flowi4 fl = {
-		.daddr = sa->name.dst.v4,
-		.saddr = sa->src.v4,
-		.flowi4_proto = sa->encap_sport ? IPPROTO_UDP : IPPROTO_ESP,
+		.daddr = path->name.dst.v4,
+		.saddr = path->src.v4,
+		.flowi4_proto = path->encap_sport ? IPPROTO_UDP : IPPROTO_ESP,
 	};
 	struct rtable *rt;
 
-	rt = dst_cache_get_ip4(&sa->route, &fl.saddr);
+	rt = dst_cache_get_ip4(&path->route, &src->v4);
 	if (rt)
 		return &rt->dst;
-	rt = ip_route_output_key(sa->en->net, &fl);
+	rt = ip_route_output_key(path->sa->en->net, &fl);
 	if (IS_ERR(rt))
 		return NULL;
-	dst_cache_set_ip4(&sa->route, &rt->dst, fl.saddr);
+	src->v4 = fl.saddr;
+	dst_cache_set_ip4(&path->route, &rt->dst, fl.saddr);
 	return &rt->dst;
 }
 
-static struct dst_entry *route6(struct espm_sa *sa)
+static struct dst_entry *route6(struct espm_path *path, union espm_addr *src)
 {
 	struct flowi6 fl = {
-		.daddr = sa->name.dst.v6,
-		.saddr = sa->src.v6,
-		.flowi6_proto = sa->encap_sport ? IPPROTO_UDP : IPPROTO_ESP,
+		.daddr = path->name.dst.v6,
+		.saddr = path->src.v6,
+		.flowi6_proto = path->encap_sport ? IPPROTO_UDP : IPPROTO_ESP,
 	};
 	struct dst_entry *dst;
 
-	dst = dst_cache_get_ip6(&sa->route, &fl.saddr);
+	dst = dst_cache_get_ip6(&path->route, &src->v6);
 	if (dst)
 		return dst;
-	dst = ipv6_stub->ipv6_dst_lookup_flow(sa->en->net, NULL, &fl, NULL);
+	dst = ipv6_stub->ipv6_dst_lookup_flow(path->sa->en->net, NULL, &fl, NULL);
 	if (IS_ERR(dst))
 		return NULL;
-	dst_cache_set_ip6(&sa->route, dst, &fl.saddr);
+	src->v6 = fl.saddr;
+	dst_cache_set_ip6(&path->route, dst, &fl.saddr);
 	return dst;
 }
 
 /**
  * espm_encap_route() - the route to an SA's destination
- * @sa: an outbound SA
+ * @path: the path of an outbound SA
+ * @src: result, the source of its packets: the path's, or the one of the route
  *
  * Context: softirqs off.
  * Return: a reference for the caller, or NULL without a route.
  */
-struct dst_entry *espm_encap_route(struct espm_sa *sa)
+struct dst_entry *espm_encap_route(struct espm_path *path, union espm_addr *src)
 {
-	return sa->name.family == AF_INET ? route4(sa) : route6(sa);
+	return path->name.family == AF_INET ? route4(path, src) : route6(path, src);
 }
 
 /* What a router told of our packets, or 0. */
-static u32 learned_mtu(const struct espm_sa *sa)
+static u32 learned_mtu(const struct espm_path *path)
 {
-	u32 mtu = READ_ONCE(sa->path_mtu);
+	u32 mtu = READ_ONCE(path->mtu);
 
-	return mtu && time_before(jiffies, READ_ONCE(sa->path_mtu_until)) ? mtu : 0;
+	return mtu && time_before(jiffies, READ_ONCE(path->mtu_until)) ? mtu : 0;
 }
 
 /**
  * espm_encap_path_mtu() - MTU of the way to an SA's destination
- * @sa: the SA
+ * @path: the SA's path
  * @dst: its route
  *
  * Exceptions of the route are left out: what we tell a local sender about its
@@ -144,15 +148,15 @@ static u32 learned_mtu(const struct espm_sa *sa)
  * Return: the route's configured MTU, or the device's, or what a router told
  * of this SA's packets if that is less.
  */
-u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst)
+u32 espm_encap_path_mtu(const struct espm_path *path, const struct dst_entry *dst)
 {
 	u32 mtu = 0;
 
-	if (sa->name.family == AF_INET ||
+	if (path->name.family == AF_INET ||
 	    !(((const struct rt6_info *)dst)->rt6i_flags & RTF_CACHE))
 		mtu = dst_metric_raw(dst, RTAX_MTU);
 	mtu = mtu ?: READ_ONCE(dst->dev->mtu);
-	return min(mtu, learned_mtu(sa) ?: mtu);
+	return min(mtu, learned_mtu(path) ?: mtu);
 }
 
 /**
@@ -166,16 +170,18 @@ u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst)
  */
 u32 espm_encap_mtu(struct espm_sa *sa)
 {
+	struct espm_path *path = espm_sa_path_rcu(sa);
 	u32 hdr_len = 0, mtu = 0;
 	struct dst_entry *dst;
+	union espm_addr src;
 
 	if (sa->mode == ESPM_MODE_TRANSPORT)
-		hdr_len = sa->name.family == AF_INET ? sizeof(struct iphdr) :
-						       sizeof(struct ipv6hdr);
+		hdr_len = path->name.family == AF_INET ? sizeof(struct iphdr) :
+							 sizeof(struct ipv6hdr);
 	local_bh_disable();
-	dst = espm_encap_route(sa);
+	dst = espm_encap_route(path, &src);
 	if (dst)
-		mtu = espm_sa_inner_mtu(sa, espm_encap_path_mtu(sa, dst), hdr_len);
+		mtu = espm_path_inner_mtu(path, espm_encap_path_mtu(path, dst), hdr_len);
 	dst_release(dst);
 	local_bh_enable();
 	return mtu;
@@ -183,42 +189,44 @@ u32 espm_encap_mtu(struct espm_sa *sa)
 
 /**
  * espm_encap_headroom() - room in front of a payload
- * @sa: the SA
+ * @path: the SA's path
  * @dst: where its packets go
  *
  * Return: bytes for link header, outer header, UDP, ESP header and IV.
  */
-u32 espm_encap_headroom(const struct espm_sa *sa, const struct dst_entry *dst)
+u32 espm_encap_headroom(const struct espm_path *path, const struct dst_entry *dst)
 {
-	return espm_sa_fixed_len(sa) - sa->suite->icv_len + LL_RESERVED_SPACE(dst->dev);
+	return espm_path_fixed_len(path) - path->sa->suite->icv_len + LL_RESERVED_SPACE(dst->dev);
 }
 
-static u8 outer_protocol(const struct espm_sa *sa)
+static u8 outer_protocol(const struct espm_path *path)
 {
-	return sa->encap_sport ? IPPROTO_UDP : IPPROTO_ESP;
+	return path->encap_sport ? IPPROTO_UDP : IPPROTO_ESP;
 }
 
 /* UDP, ESP header and IV. */
-static u32 room_of(const struct espm_sa *sa)
+static u32 room_of(const struct espm_path *path)
 {
-	return (sa->encap_sport ? ESPM_UDP_LEN : 0) + ESPM_HDR_LEN + sa->suite->iv_len;
+	return (path->encap_sport ? ESPM_UDP_LEN : 0) + ESPM_HDR_LEN + path->sa->suite->iv_len;
 }
 
-static void write_udp(struct sk_buff *skb, const struct espm_sa *sa)
+static void write_udp(struct sk_buff *skb, const struct espm_path *path)
 {
-	if (sa->encap_sport)
-		espm_natt_write(udp_hdr(skb), sa, skb->len - skb_transport_offset(skb));
+	if (path->encap_sport)
+		espm_natt_write(udp_hdr(skb), path, skb->len - skb_transport_offset(skb));
 }
 
 /* Put an SA's outer header, with nothing of a packet inside, in front of what is there. */
-static void put_outer(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
-		      u8 tos, bool df, u16 ident)
+static void put_outer(struct sk_buff *skb, const struct espm_way *way, u8 tos, bool df, u16 ident)
 {
+	const struct espm_path *path = way->path;
+	const struct espm_sa *sa = path->sa;
+	struct dst_entry *dst = way->dst;
 	struct espm_hdr_outer outer = {
-		.src = &sa->src,
-		.dst = &sa->name.dst,
+		.src = &way->src,
+		.dst = &path->name.dst,
 		.tos = tos,
-		.protocol = outer_protocol(sa),
+		.protocol = outer_protocol(path),
 		.df = df,
 	};
 
@@ -227,7 +235,7 @@ static void put_outer(struct sk_buff *skb, const struct espm_sa *sa, struct dst_
 	skb_dst_set(skb, dst_clone(dst));
 	memset(skb->cb, 0, sizeof(skb->cb));
 
-	if (sa->name.family == AF_INET) {
+	if (path->name.family == AF_INET) {
 		/* To the stack, too, the route's own MTU counts: see espm_encap_path_mtu(). */
 		IPCB(skb)->flags = IPSKB_FORWARDED;
 		outer.ttl = sa->ttl ?: ip4_dst_hoplimit(dst);
@@ -242,12 +250,12 @@ static void put_outer(struct sk_buff *skb, const struct espm_sa *sa, struct dst_
 		skb_push(skb, sizeof(struct ipv6hdr));
 		skb_reset_network_header(skb);
 		/* Nobody but the source makes fragments of IPv6. */
-		if (learned_mtu(sa) && learned_mtu(sa) <= dst_mtu(dst))
-			IP6CB(skb)->frag_max_size = learned_mtu(sa);
+		if (learned_mtu(path) && learned_mtu(path) <= dst_mtu(dst))
+			IP6CB(skb)->frag_max_size = learned_mtu(path);
 		espm_hdr_build6(ipv6_hdr(skb), &outer);
 		skb->protocol = htons(ETH_P_IPV6);
 	}
-	write_udp(skb, sa);
+	write_udp(skb, path);
 }
 
 /* RFC 4301 section 5.1.2: what of the traffic class is shown outside. */
@@ -261,50 +269,60 @@ static u8 outer_tos(const struct espm_sa *sa, u8 inner)
 /**
  * espm_encap_tunnel() - make room for ESP header and IV, with a new header in front
  * @skb: a packet that begins with its inner IP header
- * @sa: the SA
- * @dst: its route, borrowed
+ * @way: where it goes
  * @df: whether the outer packet must not be fragmented
  * @ident: number for its fragments, should there be any
  */
-void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
-		       bool df, u16 ident)
+void espm_encap_tunnel(struct sk_buff *skb, const struct espm_way *way, bool df, u16 ident)
 {
-	u8 tos = outer_tos(sa, espm_hdr_tos(skb->data));
+	u8 tos = outer_tos(way->path->sa, espm_hdr_tos(skb->data));
 
-	skb_push(skb, room_of(sa));
-	put_outer(skb, sa, dst, tos, df, ident);
+	skb_push(skb, room_of(way->path));
+	put_outer(skb, way, tos, df, ident);
+}
+
+/**
+ * espm_encap_dummy() - make room for ESP header and IV, with a header in front
+ * @skb: text that is no packet
+ * @way: where it goes
+ * @ident: number for its fragments, should there be any
+ */
+void espm_encap_dummy(struct sk_buff *skb, const struct espm_way *way, u16 ident)
+{
+	skb_push(skb, room_of(way->path));
+	put_outer(skb, way, outer_tos(way->path->sa, 0), false, ident);
 }
 
 /**
  * espm_encap_transport() - make room for ESP header and IV behind the packet's own header
  * @skb: a packet that begins with its IP header
- * @sa: the SA
+ * @path: the SA's path
  * @hdr_len: bytes of IP header and of the extension headers that stay outside
  * @next_at: offset in it of the byte that names the next header
  * @df: whether the packet must not be fragmented
  */
-void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at,
-			  bool df)
+void espm_encap_transport(struct sk_buff *skb, const struct espm_path *path, u32 hdr_len,
+			  u32 next_at, bool df)
 {
-	u32 room = room_of(sa);
+	u32 room = room_of(path);
 
 	skb_push(skb, room);
 	memmove(skb->data, skb->data + room, hdr_len);
 	skb_reset_network_header(skb);
 	skb_set_transport_header(skb, hdr_len);
-	skb->data[next_at] = outer_protocol(sa);
-	if (sa->name.family == AF_INET) {
+	skb->data[next_at] = outer_protocol(path);
+	if (path->name.family == AF_INET) {
 		IPCB(skb)->flags |= IPSKB_FORWARDED;
 		/* Fragments need a number, which whoever set DF may have left out. */
 		if (!df && espm_hdr_df(skb->data)) {
 			ip_hdr(skb)->frag_off &= ~htons(IP_DF);
-			__ip_select_ident(sa->en->net, ip_hdr(skb), 1);
+			__ip_select_ident(path->sa->en->net, ip_hdr(skb), 1);
 		}
 	}
-	write_udp(skb, sa);
+	write_udp(skb, path);
 }
 
-static void send(struct espm_sa *sa, struct sk_buff *skb, u8 depth)
+static void send(struct espm_sa *sa, struct sk_buff *skb, u8 depth, bool udp)
 {
 	struct sent *mine = this_cpu_ptr(&sent);
 	struct net *net = sa->en->net;
@@ -314,13 +332,13 @@ static void send(struct espm_sa *sa, struct sk_buff *skb, u8 depth)
 	mine->origin.sa = sa;
 	mine->origin.reqid = sa->reqid;
 	mine->origin.depth = depth;
-	if (sa->keepalive)
+	if (READ_ONCE(sa->idle_limit))
 		WRITE_ONCE(sa->last_sent, jiffies);
 
 	if (skb->protocol == htons(ETH_P_IP)) {
 		ip_local_out(net, NULL, skb);
 	} else {
-		if (sa->encap_sport)
+		if (udp)
 			espm_natt_checksum6(skb);
 		ip6_local_out(net, NULL, skb);
 	}
@@ -340,37 +358,40 @@ void espm_encap_send(struct espm_op *op)
 	struct sk_buff *skb = op->skb;
 
 	op->skb = NULL;
-	send(op->sa, skb, op->depth + 1);
+	send(op->sa, skb, op->depth + 1, op->encap);
 }
 
 /**
  * espm_encap_send_keepalive() - send the one byte that keeps a NAT's mapping
- * @sa: an outbound SA with encapsulation
+ * @sa: an outbound SA
  *
- * Without memory or route there is none, this time.
+ * Without encapsulation, memory or route there is none, this time.
  *
  * Context: under rcu_read_lock(), softirqs off.
  */
 void espm_encap_send_keepalive(struct espm_sa *sa)
 {
-	struct dst_entry *dst = espm_encap_route(sa);
+	struct espm_way way = { .path = espm_sa_path_rcu(sa) };
 	struct sk_buff *skb;
 	u32 room;
 
-	if (!dst)
+	if (!way.path->encap_sport)
 		return;
-	room = LL_RESERVED_SPACE(dst->dev) + sizeof(struct ipv6hdr) + ESPM_UDP_LEN;
+	way.dst = espm_encap_route(way.path, &way.src);
+	if (!way.dst)
+		return;
+	room = LL_RESERVED_SPACE(way.dst->dev) + sizeof(struct ipv6hdr) + ESPM_UDP_LEN;
 	skb = alloc_skb(room + 1, GFP_ATOMIC);
 	if (skb) {
 		skb_reserve(skb, room);
 		skb_put_u8(skb, ESPM_NATT_KEEPALIVE_BYTE);
 		skb_push(skb, ESPM_UDP_LEN);
-		put_outer(skb, sa, dst, 0, true, 0);
+		put_outer(skb, &way, 0, true, 0);
 		skb->ignore_df = 1;
-		skb->dev = dst->dev;
-		send(sa, skb, ESPM_NEST_MAX);
+		skb->dev = way.dst->dev;
+		send(sa, skb, ESPM_NEST_MAX, true);
 	}
-	dst_release(dst);
+	dst_release(way.dst);
 }
 
 /**

@@ -11,6 +11,7 @@
 
 struct dst_entry;
 struct espm_op;
+struct espm_path;
 struct espm_sa;
 
 /**
@@ -25,17 +26,29 @@ struct espm_origin {
 	u8 depth;
 };
 
+/**
+ * struct espm_way - where a packet of an SA goes
+ * @path: the SA's path, borrowed under RCU
+ * @dst: the route, a reference
+ * @src: source of the outer header, in tunnel mode
+ */
+struct espm_way {
+	struct espm_path *path;
+	struct dst_entry *dst;
+	union espm_addr src;
+};
+
 int espm_encap_own(struct sk_buff *skb, u32 headroom, u32 tailroom);
-struct dst_entry *espm_encap_route(struct espm_sa *sa);
-u32 espm_encap_path_mtu(const struct espm_sa *sa, const struct dst_entry *dst);
-u32 espm_encap_headroom(const struct espm_sa *sa, const struct dst_entry *dst);
-void espm_encap_tunnel(struct sk_buff *skb, const struct espm_sa *sa, struct dst_entry *dst,
-		       bool df, u16 ident);
-void espm_encap_transport(struct sk_buff *skb, const struct espm_sa *sa, u32 hdr_len, u32 next_at,
-			  bool df);
+struct dst_entry *espm_encap_route(struct espm_path *path, union espm_addr *src);
+u32 espm_encap_path_mtu(const struct espm_path *path, const struct dst_entry *dst);
+u32 espm_encap_headroom(const struct espm_path *path, const struct dst_entry *dst);
+void espm_encap_tunnel(struct sk_buff *skb, const struct espm_way *way, bool df, u16 ident);
+void espm_encap_dummy(struct sk_buff *skb, const struct espm_way *way, u16 ident);
+void espm_encap_transport(struct sk_buff *skb, const struct espm_path *path, u32 hdr_len,
+			  u32 next_at, bool df);
 void espm_encap_send(struct espm_op *op);
 void espm_encap_send_keepalive(struct espm_sa *sa);
-bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_sa *sa);
+bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_path *path);
 u32 espm_encap_mtu(struct espm_sa *sa);
 struct espm_origin espm_encap_origin(const struct sk_buff *skb);
 void espm_encap_forget(const struct sk_buff *skb);

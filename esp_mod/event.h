@@ -19,6 +19,7 @@ enum espm_event {
 	ESPM_EVENT_HARD,
 	ESPM_EVENT_SEQ_END,
 	ESPM_EVENT_ICV,
+	ESPM_EVENT_MOVED,
 	ESPM_EVENTS,
 	/* Not an event: the SA is in the list. */
 	ESPM_EVENT_WAITS = ESPM_EVENTS,

@@ -104,23 +104,32 @@ void espm_expire_exit(struct espm_sa *sa)
 }
 
 /**
- * espm_expire_limit() - give an SA limits, or others
- * @sa: the SA; if it is published, its namespace is locked
- * @life: the limits, copied
+ * espm_expire_limits() - limits for an SA
+ * @life: what they are, copied
  *
  * Context: process, sleeps.
- * Return: 0 or -ENOMEM.
+ * Return: the limits, the caller's until espm_expire_limit(); NULL without memory.
  */
-int espm_expire_limit(struct espm_sa *sa, const struct espm_lifetime *life)
+struct espm_limits *espm_expire_limits(const struct espm_lifetime *life)
 {
-	struct espm_limits *new = NULL, *old;
+	struct espm_limits *limits = kmalloc(sizeof(*limits), GFP_KERNEL_ACCOUNT);
 
-	if (!espm_lifetime_is_endless(life)) {
-		new = kmalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
-		if (!new)
-			return -ENOMEM;
-		new->life = *life;
-	}
+	if (limits)
+		limits->life = *life;
+	return limits;
+}
+
+/**
+ * espm_expire_limit() - give an SA limits, or others
+ * @sa: the SA, larval or of a locked namespace
+ * @new: the limits, the SA's from now on; NULL for none
+ *
+ * Context: process, sleeps.
+ */
+void espm_expire_limit(struct espm_sa *sa, struct espm_limits *new)
+{
+	struct espm_limits *old;
+
 	rcu_read_lock();
 	spin_lock_bh(&sa->expire_lock);
 	old = rcu_replace_pointer(sa->limits, new, lockdep_is_held(&sa->expire_lock));
@@ -133,7 +142,6 @@ int espm_expire_limit(struct espm_sa *sa, const struct espm_lifetime *life)
 	rcu_read_unlock();
 	if (old)
 		kfree_rcu(old, rcu);
-	return 0;
 }
 
 /**
@@ -180,7 +188,7 @@ static u64 near_end(const struct espm_sa *sa)
 
 static void look_at_numbers(struct espm_sa *sa, u64 nth)
 {
-	if (sa->name.dir != ESPM_DIR_OUT || nth < near_end(sa) || READ_ONCE(sa->near_told) ||
+	if (sa->dir != ESPM_DIR_OUT || nth < near_end(sa) || READ_ONCE(sa->near_told) ||
 	    xchg(&sa->near_told, true))
 		return;
 	cmpxchg(&sa->state, ESPM_SA_VALID, ESPM_SA_DYING);
@@ -201,7 +209,7 @@ static void move_mark(struct espm_sa *sa, u64 nth)
 	life = life_of(sa);
 	if (espm_lifetime_has(life, ESPM_LIFE_BYTES))
 		goto unlock;
-	if (sa->name.dir == ESPM_DIR_OUT) {
+	if (sa->dir == ESPM_DIR_OUT) {
 		next = espm_sa_last_seq(sa) + 1;
 		if (nth < near_end(sa))
 			next = near_end(sa);
@@ -281,7 +289,7 @@ u64 espm_expire_used(struct espm_sa *sa, enum espm_life by)
 	case ESPM_LIFE_BYTES:
 		return atomic64_read(&sa->text);
 	case ESPM_LIFE_PACKETS:
-		if (sa->name.dir == ESPM_DIR_OUT)
+		if (sa->dir == ESPM_DIR_OUT)
 			return atomic64_read(&sa->seq);
 		spin_lock_bh(&sa->rx_lock);
 		used = sa->taken;

@@ -31,7 +31,8 @@ struct espm_limits {
 
 void espm_expire_init(struct espm_sa *sa);
 void espm_expire_exit(struct espm_sa *sa);
-int espm_expire_limit(struct espm_sa *sa, const struct espm_lifetime *life);
+struct espm_limits *espm_expire_limits(const struct espm_lifetime *life);
+void espm_expire_limit(struct espm_sa *sa, struct espm_limits *new);
 void espm_expire_born(struct espm_sa *sa);
 void espm_expire_begin(struct espm_sa *sa);
 bool espm_expire_count(struct espm_sa *sa, u64 nth, u32 bytes);

@@ -74,7 +74,7 @@ void espm_icmp_learn(struct espm_net *en, const struct sk_buff *skb)
 {
 	struct espm_sa_name name = { .dir = ESPM_DIR_OUT };
 	struct espm_flow flow;
-	struct espm_sa *sa;
+	struct espm_path *path;
 	const __be32 *spi;
 	int about;
 	u32 mtu;
@@ -92,13 +92,13 @@ void espm_icmp_learn(struct espm_net *en, const struct sk_buff *skb)
 	name.spi = *spi;
 	name.family = flow.family;
 	name.dst = flow.dst;
-	sa = espm_sad_find_rcu(en, &name);
-	if (!sa || espm_addr_cmp(&sa->src, &flow.src, flow.family) ||
-	    flow.sport != ntohs(sa->encap_sport) || flow.dport != ntohs(sa->encap_dport))
+	path = espm_sad_find_rcu(en, &name);
+	if (!path || (!path->any_src && espm_addr_cmp(&path->src, &flow.src, flow.family)) ||
+	    flow.sport != ntohs(path->encap_sport) || flow.dport != ntohs(path->encap_dport))
 		return;
-	if (READ_ONCE(sa->path_mtu) && READ_ONCE(sa->path_mtu) < mtu &&
-	    time_before(jiffies, READ_ONCE(sa->path_mtu_until)))
+	if (READ_ONCE(path->mtu) && READ_ONCE(path->mtu) < mtu &&
+	    time_before(jiffies, READ_ONCE(path->mtu_until)))
 		return;
-	WRITE_ONCE(sa->path_mtu_until, jiffies + ESPM_PATH_MTU_AGE);
-	WRITE_ONCE(sa->path_mtu, mtu);
+	WRITE_ONCE(path->mtu_until, jiffies + ESPM_PATH_MTU_AGE);
+	WRITE_ONCE(path->mtu, mtu);
 }

@@ -26,6 +26,7 @@
 #include "natt.h"
 #include "netns.h"
 #include "replay.h"
+#include "roam.h"
 #include "sa.h"
 #include "trailer.h"
 
@@ -69,16 +70,16 @@ static bool find_upper6(const struct sk_buff *skb, u32 *next_at, u32 *upper, u8 
 	}
 }
 
-/* Look for ESP, alone or in UDP, and for its SA. */
-static struct espm_sa *find_sa(struct espm_net *en, const struct sk_buff *skb,
+/* Look for ESP, alone or in UDP, and for the path of its SA. */
+static struct espm_path *find_path(struct espm_net *en, const struct sk_buff *skb,
 			       struct espm_ingress *ingress, enum espm_counter *why)
 {
 	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
 	const struct udphdr *udp;
 	const __be32 *spi;
 	bool fragment = false;
+	struct espm_path *path;
 	struct udphdr buf;
-	struct espm_sa *sa;
 	u8 proto;
 
 	*why = ESPM_PASS;
@@ -118,20 +119,20 @@ static struct espm_sa *find_sa(struct espm_net *en, const struct sk_buff *skb,
 	if (!spi)
 		return NULL;
 	name.spi = *spi;
-	sa = espm_sad_recall_rcu(en, &name);
-	if (!sa) {
+	path = espm_sad_recall_rcu(en, &name);
+	if (!path) {
 		if (proto == IPPROTO_ESP)
 			*why = ESPM_IN_NOT_OURS;
 		return NULL;
 	}
 	/* UDP to another port is somebody else's; ESP without UDP is not. */
-	if (ingress->udp && udp->dest != sa->encap_dport)
+	if (ingress->udp && udp->dest != path->encap_dport)
 		return NULL;
-	if (!ingress->udp && sa->encap_dport)
+	if (!ingress->udp && path->encap_dport)
 		*why = ESPM_IN_ENCAP;
 	else if (fragment)
 		*why = ESPM_IN_FRAGMENT;
-	return sa;
+	return path;
 }
 
 /* Is a packet plain ESP of an SA for whose packets the answer is known? */
@@ -139,7 +140,7 @@ static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned lo
 {
 	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
 	const struct iphdr *ip = ip_hdr(skb);
-	const struct espm_sa *sa;
+	const struct espm_path *path;
 	const __be32 *spi;
 	u32 at;
 
@@ -160,8 +161,8 @@ static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned lo
 	if (!spi)
 		return false;
 	name.spi = *spi;
-	sa = espm_sad_recall_rcu(en, &name);
-	return sa && READ_ONCE(sa->alone) == gen && espm_encap_is_of(skb, sa);
+	path = espm_sad_recall_rcu(en, &name);
+	return path && READ_ONCE(path->alone) == gen && espm_encap_is_of(skb, path);
 }
 
 /* As was_settled() of output.c, where destination NAT has changed the packet. */
@@ -219,7 +220,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	enum espm_answer answer;
 	enum espm_counter why;
 	enum espm_match match;
-	struct espm_sa *sa = NULL;
+	struct espm_path *path = NULL;
 	struct espm_flow flow;
 	unsigned long gen;
 
@@ -240,11 +241,11 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 		flow.vital = false;
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
 	if (flow.proto == IPPROTO_ESP || (flow.proto == IPPROTO_UDP && policy))
-		sa = find_sa(en, skb, &ingress, &why);
-	if (!policy ||
-	    (sa && (policy->action != ESPM_ACTION_PROTECT || policy->reqid == sa->reqid))) {
-		if (sa && flow.proto == IPPROTO_ESP && espm_encap_is_of(skb, sa))
-			WRITE_ONCE(sa->alone, gen);
+		path = find_path(en, skb, &ingress, &why);
+	if (!policy || (path && (policy->action != ESPM_ACTION_PROTECT ||
+				 policy->reqid == READ_ONCE(path->sa->reqid)))) {
+		if (path && flow.proto == IPPROTO_ESP && espm_encap_is_of(skb, path))
+			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
 	}
 
@@ -292,16 +293,18 @@ static enum espm_counter why_unusable(const struct espm_sa *sa)
 enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 				struct espm_ingress *ingress)
 {
+	struct espm_path *path;
 	enum espm_counter why;
 	struct espm_sa *sa;
 
-	sa = find_sa(en, skb, ingress, &why);
-	if (!sa) {
+	path = find_path(en, skb, ingress, &why);
+	if (!path) {
 		if (why == ESPM_PASS)
 			return ESPM_ACCEPT;
 		espm_count(en, why);
 		return why == ESPM_IN_KEEPALIVE ? ESPM_DROP : ESPM_ACCEPT;
 	}
+	sa = path->sa;
 	if (why == ESPM_PASS && !espm_sa_usable(sa))
 		why = why_unusable(sa);
 	if (why == ESPM_PASS && !espm_sa_tryget(sa))
@@ -356,8 +359,8 @@ static enum espm_counter check_seq(struct espm_sa *sa, u32 lo, u64 *seq)
 	}
 }
 
-/* @text: bytes under the cipher */
-static enum espm_counter commit_seq(struct espm_sa *sa, u64 seq, u32 text)
+/* @text: bytes under the cipher; @newest: whether no packet with a higher number came */
+static enum espm_counter commit_seq(struct espm_sa *sa, u64 seq, u32 text, bool *newest)
 {
 	enum espm_replay_verdict verdict;
 	u64 nth;
@@ -365,6 +368,7 @@ static enum espm_counter commit_seq(struct espm_sa *sa, u64 seq, u32 text)
 	spin_lock(&sa->rx_lock);
 	verdict = espm_replay_commit(sa->replay, seq);
 	nth = sa->taken += verdict == ESPM_REPLAY_NEW;
+	*newest = seq == sa->replay->top;
 	spin_unlock(&sa->rx_lock);
 
 	switch (verdict) {
@@ -534,6 +538,7 @@ static enum espm_counter open_transport(struct espm_op *op, const struct espm_tr
 /* RFC 4301 section 5.2 step 4: may this packet come out of this SA? */
 static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_buff *skb, u8 *proto)
 {
+	const struct espm_path *path = espm_sa_path_rcu(sa);
 	const struct espm_policy *policy;
 	enum espm_match match;
 	struct espm_flow flow;
@@ -545,8 +550,8 @@ static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_b
 	flow.vital = false;
 
 	/* No ICV covers the header that stays outside. */
-	if (sa->mode == ESPM_MODE_TRANSPORT && !sa->encap_dport &&
-	    espm_addr_cmp(&flow.src, &sa->src, flow.family))
+	if (sa->mode == ESPM_MODE_TRANSPORT && !path->encap_dport && !path->any_src &&
+	    espm_addr_cmp(&flow.src, &path->src, flow.family))
 		return ESPM_IN_SELECTOR;
 
 	switch (espm_selector_match(&sa->sel, &flow)) {
@@ -558,7 +563,7 @@ static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_b
 		return ESPM_IN_SELECTOR;
 	}
 	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, &flow, &match);
-	if (!policy || policy->action != ESPM_ACTION_PROTECT || policy->reqid != sa->reqid)
+	if (!policy || policy->action != ESPM_ACTION_PROTECT || policy->reqid != READ_ONCE(sa->reqid))
 		return ESPM_IN_POLICY;
 	if (match == ESPM_BLIND)
 		return ESPM_IN_HIDDEN_PORTS;
@@ -665,7 +670,8 @@ static void clamp_mss(struct espm_op *op)
 		hdr_len = skb->protocol == htons(ETH_P_IP) ? sizeof(struct iphdr) :
 							     sizeof(struct ipv6hdr);
 	espm_hdr_clamp_mss(skb->data, skb->len,
-			   espm_sa_inner_mtu(op->sa, READ_ONCE(op->dev->mtu), hdr_len));
+			   espm_path_inner_mtu(espm_sa_path_rcu(op->sa), READ_ONCE(op->dev->mtu),
+					       hdr_len));
 }
 
 /* All that follows a correct ICV. */
@@ -677,14 +683,17 @@ static enum espm_counter accept(struct espm_op *op)
 	enum espm_counter why;
 	const u8 *text;
 	u32 text_len;
+	bool newest;
 	u8 proto;
 
 	if (!espm_sa_usable(op->sa))
 		return why_unusable(op->sa);
 	text_len = op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len;
-	why = commit_seq(op->sa, op->seq, text_len);
+	why = commit_seq(op->sa, op->seq, text_len, &newest);
 	if (why != ESPM_PASS)
 		return why;
+	if (op->sa->roam && newest)
+		espm_roam_look(op);
 
 	text = op->skb->data + op->esp + ESPM_HDR_LEN + suite->iv_len;
 	switch (espm_trailer_read(text, text_len, &trailer)) {

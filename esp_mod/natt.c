@@ -48,15 +48,15 @@ enum espm_natt espm_natt_look(const struct sk_buff *skb, int offset)
 /**
  * espm_natt_write() - write the UDP header of an SA
  * @udp: where
- * @sa: an SA with encapsulation
+ * @path: the path of an SA with encapsulation
  * @len: bytes of UDP header and ESP
  *
  * The checksum is zero, as RFC 3948 section 2.1 wants it over IPv4.
  */
-void espm_natt_write(struct udphdr *udp, const struct espm_sa *sa, u32 len)
+void espm_natt_write(struct udphdr *udp, const struct espm_path *path, u32 len)
 {
-	udp->source = sa->encap_sport;
-	udp->dest = sa->encap_dport;
+	udp->source = path->encap_sport;
+	udp->dest = path->encap_dport;
 	udp->len = htons(len);
 	udp->check = 0;
 }
@@ -78,49 +78,4 @@ void espm_natt_checksum6(struct sk_buff *skb)
 				     csum_partial(udp, len, 0));
 	if (!udp->check)
 		udp->check = CSUM_MANGLED_0;
-}
-
-static void idle(struct timer_list *timer)
-{
-	struct espm_sa *sa = from_timer(sa, timer, idle);
-	unsigned long next = READ_ONCE(sa->last_sent) + sa->keepalive * HZ;
-
-	rcu_read_lock();
-	if (espm_sa_usable(sa)) {
-		if (time_after_eq(jiffies, next)) {
-			espm_encap_send_keepalive(sa);
-			/* Also where there was no route. */
-			next = jiffies + sa->keepalive * HZ;
-		}
-		mod_timer(&sa->idle, next);
-	}
-	rcu_read_unlock();
-}
-
-/**
- * espm_natt_keep_alive() - begin to send keepalives (RFC 3948 section 4)
- * @sa: an outbound SA with encapsulation, about to be published
- * @seconds: how long nothing has been sent before one is, not 0
- *
- * They end with the SA.
- *
- * Context: process.
- */
-void espm_natt_keep_alive(struct espm_sa *sa, u16 seconds)
-{
-	timer_setup(&sa->idle, idle, 0);
-	sa->keepalive = seconds;
-	sa->last_sent = jiffies;
-}
-
-/**
- * espm_natt_begin() - an SA was published
- * @sa: the SA
- *
- * Context: process.
- */
-void espm_natt_begin(struct espm_sa *sa)
-{
-	if (sa->keepalive)
-		mod_timer(&sa->idle, jiffies + sa->keepalive * HZ);
 }

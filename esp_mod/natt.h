@@ -6,7 +6,7 @@
 #include <linux/skbuff.h>
 #include "proto.h"
 
-struct espm_sa;
+struct espm_path;
 
 enum espm_natt {
 	ESPM_NATT_OTHER,	/* IKE, or anything else that is not for us */
@@ -17,9 +17,7 @@ enum espm_natt {
 enum { ESPM_NATT_KEEPALIVE_BYTE = 0xff };
 
 enum espm_natt espm_natt_look(const struct sk_buff *skb, int offset);
-void espm_natt_write(struct udphdr *udp, const struct espm_sa *sa, u32 len);
+void espm_natt_write(struct udphdr *udp, const struct espm_path *path, u32 len);
 void espm_natt_checksum6(struct sk_buff *skb);
-void espm_natt_keep_alive(struct espm_sa *sa, u16 seconds);
-void espm_natt_begin(struct espm_sa *sa);
 
 #endif /* _ESPM_NATT_H */

@@ -13,9 +13,9 @@
 #include "encap.h"
 #include "expire.h"
 #include "flow.h"
+#include "idle.h"
 #include "input.h"
 #include "main.h"
-#include "natt.h"
 #include "netlink.h"
 #include "netlink_gen.h"
 #include "netns.h"
@@ -292,33 +292,42 @@ static bool is_unicast(const union espm_addr *addr, u16 addr_family)
 	return !ipv6_addr_any(&addr->v6) && !ipv6_addr_is_multicast(&addr->v6);
 }
 
-static int read_endpoints(struct genl_info *info, struct espm_sa *sa)
+static bool is_any(const union espm_addr *addr)
 {
-	union espm_addr src, dst;
-	u16 src_family, dst_family;
-	int err;
+	return !memchr_inv(addr, 0, sizeof(*addr));
+}
 
-	err = read_addr(info, info->attrs[ESPM_A_SA_SRC], &src, &src_family);
-	if (!err)
-		err = read_addr(info, info->attrs[ESPM_A_SA_DST], &dst, &dst_family);
+static int read_src(struct genl_info *info, struct nlattr *attr, struct espm_path *path)
+{
+	u16 src_family;
+	int err = read_addr(info, attr, &path->src, &src_family);
+
 	if (err)
 		return err;
-	if (src_family != dst_family)
-		return REFUSE(info, info->attrs[ESPM_A_SA_SRC], -EINVAL,
+	path->any_src = is_any(&path->src);
+	if (src_family != path->name.family)
+		return REFUSE(info, attr, -EINVAL,
 			      "source and destination are of different families");
-	if (!is_unicast(&src, src_family))
-		return REFUSE(info, info->attrs[ESPM_A_SA_SRC], -EINVAL,
-			      "the source must be a unicast address");
-	if (!is_unicast(&dst, dst_family))
-		return REFUSE(info, info->attrs[ESPM_A_SA_DST], -EINVAL,
-			      "the destination must be a unicast address");
-	sa->src = src;
-	sa->name.dst = dst;
-	sa->name.family = dst_family;
+	if (!path->any_src && !is_unicast(&path->src, src_family))
+		return REFUSE(info, attr, -EINVAL, "the source must be a unicast address");
 	return 0;
 }
 
-static int read_encap(struct genl_info *info, struct espm_sa *sa)
+static int read_dst(struct genl_info *info, struct nlattr *attr, struct espm_path *path)
+{
+	int err = read_addr(info, attr, &path->name.dst, &path->name.family);
+
+	if (err)
+		return err;
+	if (is_any(&path->name.dst) && path->name.dir == ESPM_DIR_OUT)
+		return REFUSE(info, attr, -EINVAL,
+			      "an outbound SA sends to somebody: it needs a destination");
+	if (!is_any(&path->name.dst) && !is_unicast(&path->name.dst, path->name.family))
+		return REFUSE(info, attr, -EINVAL, "the destination must be a unicast address");
+	return 0;
+}
+
+static int read_encap(struct genl_info *info, struct espm_path *path)
 {
 	struct nlattr *sport = info->attrs[ESPM_A_SA_ENCAP_SPORT];
 	struct nlattr *dport = info->attrs[ESPM_A_SA_ENCAP_DPORT];
@@ -328,8 +337,11 @@ static int read_encap(struct genl_info *info, struct espm_sa *sa)
 	if (!sport || !dport)
 		return REFUSE(info, sport ?: dport, -EINVAL,
 			      "UDP encapsulation needs a source and a destination port");
-	sa->encap_sport = htons(nla_get_u16(sport));
-	sa->encap_dport = htons(nla_get_u16(dport));
+	if (!nla_get_u16(sport) != !nla_get_u16(dport))
+		return REFUSE(info, nla_get_u16(sport) ? dport : sport, -EINVAL,
+			      "port 0 takes UDP away, and needs to be both");
+	path->encap_sport = htons(nla_get_u16(sport));
+	path->encap_dport = htons(nla_get_u16(dport));
 	return 0;
 }
 
@@ -383,7 +395,7 @@ static int read_outer(struct genl_info *info, struct espm_sa *sa)
 
 	for (i = 0; i < ARRAY_SIZE(only_tunnel); i++)
 		if (attrs[only_tunnel[i]] &&
-		    (sa->name.dir != ESPM_DIR_OUT || sa->mode != ESPM_MODE_TUNNEL))
+		    (sa->dir != ESPM_DIR_OUT || sa->mode != ESPM_MODE_TUNNEL))
 			return REFUSE(info, attrs[only_tunnel[i]], -EINVAL,
 				      "only an outbound SA in tunnel mode makes an outer header, or pads");
 	sa->dscp = attrs[ESPM_A_SA_DSCP] ? nla_get_u8(attrs[ESPM_A_SA_DSCP]) : ESPM_DSCP_COPY;
@@ -398,16 +410,53 @@ static int read_outer(struct genl_info *info, struct espm_sa *sa)
 	return 0;
 }
 
-static int read_keepalive(struct genl_info *info, struct espm_sa *sa)
-{
-	struct nlattr *attr = info->attrs[ESPM_A_SA_KEEPALIVE];
+/**
+ * struct idle - what a request says of an SA that has nothing to send
+ * @given: whether it says anything
+ * @kind: what is sent then
+ * @limit: after how many seconds
+ */
+struct idle {
+	bool given;
+	enum espm_idle kind;
+	u16 limit;
+};
 
-	if (!attr || !nla_get_u16(attr))
+static int read_idle(struct genl_info *info, const struct espm_path *path, struct idle *idle)
+{
+	struct nlattr *keepalive = info->attrs[ESPM_A_SA_KEEPALIVE];
+	struct nlattr *dummy = info->attrs[ESPM_A_SA_DUMMY];
+	bool outbound = path->name.dir == ESPM_DIR_OUT;
+
+	idle->given = keepalive || dummy;
+	if (keepalive && nla_get_u16(keepalive)) {
+		if (!outbound || !path->encap_sport)
+			return REFUSE(info, keepalive, -EINVAL,
+				      "only an outbound SA with UDP encapsulation keeps a NAT's mapping alive");
+		if (dummy && nla_get_u16(dummy))
+			return REFUSE(info, dummy, -EINVAL,
+				      "keepalive or dummy: a dummy packet keeps a NAT's mapping, too");
+		idle->kind = ESPM_IDLE_KEEPALIVE;
+		idle->limit = nla_get_u16(keepalive);
+	} else if (dummy && nla_get_u16(dummy)) {
+		if (!outbound)
+			return REFUSE(info, dummy, -EINVAL, "only an outbound SA sends dummy packets");
+		idle->kind = ESPM_IDLE_DUMMY;
+		idle->limit = nla_get_u16(dummy);
+	}
+	return 0;
+}
+
+static int read_roam(struct genl_info *info, struct espm_sa *sa)
+{
+	struct nlattr *attr = info->attrs[ESPM_A_SA_ROAM];
+
+	if (!attr || !nla_get_u8(attr))
 		return 0;
-	if (sa->name.dir != ESPM_DIR_OUT || !sa->encap_sport)
+	if (sa->dir != ESPM_DIR_IN || !sa->replay->window)
 		return REFUSE(info, attr, -EINVAL,
-			      "only an outbound SA with UDP encapsulation keeps a NAT's mapping alive");
-	espm_natt_keep_alive(sa, nla_get_u16(attr));
+			      "only an inbound SA with a replay window can tell where its peer is");
+	sa->roam = true;
 	return 0;
 }
 
@@ -458,10 +507,34 @@ static int read_lifetime(struct genl_info *info, struct espm_lifetime *life)
 	return 0;
 }
 
+/* @limits: result, %NULL for none, else the caller's */
+static int make_limits(struct genl_info *info, const struct espm_lifetime *life,
+		       struct espm_limits **limits)
+{
+	*limits = NULL;
+	if (espm_lifetime_is_endless(life))
+		return 0;
+	*limits = espm_expire_limits(life);
+	return *limits ? 0 : REFUSE(info, NULL, -ENOMEM, "out of memory");
+}
+
+static int start_limits(struct genl_info *info, struct espm_sa *sa,
+			const struct espm_lifetime *life)
+{
+	struct espm_limits *limits;
+	int err = make_limits(info, life, &limits);
+
+	if (!err)
+		espm_expire_limit(sa, limits);
+	return err;
+}
+
 static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa **result)
 {
 	struct nlattr **attrs = info->attrs;
 	struct espm_lifetime life = {};
+	struct espm_path *path;
+	struct idle idle = {};
 	struct espm_sa *sa;
 	u32 spi, window;
 	bool esn;
@@ -491,28 +564,24 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 	if (err)
 		return err;
 
-	sa = espm_sa_alloc(en, dir, window);
+	sa = espm_sa_alloc(en, dir, htonl(spi), window);
 	if (!sa)
 		return REFUSE(info, NULL, -ENOMEM, "out of memory");
 	sa->esn = esn;
-	sa->name.spi = htonl(spi);
 	sa->mode = nla_get_u8(attrs[ESPM_A_SA_MODE]);
 	sa->reqid = nla_get_u32(attrs[ESPM_A_SA_REQID]);
-	err = read_endpoints(info, sa);
-	if (!err)
-		err = read_encap(info, sa);
-	if (!err)
-		err = read_outer(info, sa);
-	if (!err)
-		err = read_keepalive(info, sa);
-	if (!err)
-		err = read_selector(info, attrs[ESPM_A_SA_SELECTOR], 0, &sa->sel);
-	if (!err)
-		err = read_lifetime(info, &life);
-	if (!err)
-		err = espm_expire_limit(sa, &life);
-	if (!err)
-		err = read_suite(info, sa);
+	path = espm_sa_own_path(sa);
+	err = read_dst(info, attrs[ESPM_A_SA_DST], path) ?:
+	      read_src(info, attrs[ESPM_A_SA_SRC], path) ?:
+	      read_encap(info, path) ?:
+	      read_outer(info, sa) ?:
+	      read_idle(info, path, &idle) ?:
+	      read_roam(info, sa) ?:
+	      read_selector(info, attrs[ESPM_A_SA_SELECTOR], 0, &sa->sel) ?:
+	      read_lifetime(info, &life) ?:
+	      start_limits(info, sa, &life) ?:
+	      read_suite(info, sa);
+	espm_idle_set(sa, idle.kind, idle.limit);
 	if (err) {
 		espm_sa_free(sa);
 		return err;
@@ -524,10 +593,13 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 /* What makes the outer header, and what else is only outbound. */
 static int outer_fill(struct sk_buff *msg, struct espm_sa *sa)
 {
+	u16 limit = READ_ONCE(sa->idle_limit);
 	u32 mtu = espm_encap_mtu(sa);
+	int attr;
 
+	attr = READ_ONCE(sa->idle_kind) == ESPM_IDLE_DUMMY ? ESPM_A_SA_DUMMY : ESPM_A_SA_KEEPALIVE;
 	if ((mtu && nla_put_u32(msg, ESPM_A_SA_MTU, mtu)) ||
-	    (sa->keepalive && nla_put_u16(msg, ESPM_A_SA_KEEPALIVE, sa->keepalive)))
+	    (limit && nla_put_u16(msg, attr, limit)))
 		return -EMSGSIZE;
 	if (sa->mode != ESPM_MODE_TUNNEL)
 		return 0;
@@ -616,11 +688,12 @@ static int age_fill(struct sk_buff *msg, struct espm_sa *sa)
  */
 int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 {
+	const struct espm_path *path = espm_sa_path_rcu(sa);
 	u64 packets, bytes, seq, drops;
 	u32 i;
 
 	espm_sa_load_sum(sa, &packets, &bytes);
-	if (sa->name.dir == ESPM_DIR_OUT) {
+	if (sa->dir == ESPM_DIR_OUT) {
 		seq = atomic64_read(&sa->seq);
 	} else {
 		spin_lock_bh(&sa->rx_lock);
@@ -629,11 +702,11 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	}
 
 	if (nla_put_u32(msg, ESPM_A_SA_ID, sa->id) ||
-	    nla_put_u32(msg, ESPM_A_SA_SPI, ntohl(sa->name.spi)) ||
-	    nla_put_u8(msg, ESPM_A_SA_DIRECTION, sa->name.dir) ||
+	    nla_put_u32(msg, ESPM_A_SA_SPI, ntohl(sa->spi)) ||
+	    nla_put_u8(msg, ESPM_A_SA_DIRECTION, sa->dir) ||
 	    nla_put_u8(msg, ESPM_A_SA_MODE, sa->mode) ||
-	    addr_fill(msg, ESPM_A_SA_SRC, &sa->src, sa->name.family) ||
-	    addr_fill(msg, ESPM_A_SA_DST, &sa->name.dst, sa->name.family) ||
+	    addr_fill(msg, ESPM_A_SA_SRC, &path->src, path->name.family) ||
+	    addr_fill(msg, ESPM_A_SA_DST, &path->name.dst, path->name.family) ||
 	    nla_put_string(msg, ESPM_A_SA_SUITE, sa->suite->name) ||
 	    nla_put_u32(msg, ESPM_A_SA_REQID, sa->reqid) ||
 	    nla_put_u8(msg, ESPM_A_SA_ESN, sa->esn) ||
@@ -644,18 +717,19 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	    nla_put(msg, ESPM_A_SA_FINGERPRINT, sizeof(sa->fingerprint), sa->fingerprint) ||
 	    nla_put_string(msg, ESPM_A_SA_DRIVER, espm_crypto_driver(sa)) ||
 	    nla_put_u32(msg, ESPM_A_SA_OVERHEAD,
-			espm_sa_fixed_len(sa) + ESPM_TAIL_LEN + sa->suite->block - 1))
+			espm_path_fixed_len(path) + ESPM_TAIL_LEN + sa->suite->block - 1))
 		return -EMSGSIZE;
-	if (sa->name.dir == ESPM_DIR_IN &&
-	    (nla_put_u32(msg, ESPM_A_SA_REPLAY_WINDOW, sa->replay->window) ||
+	if (sa->dir == ESPM_DIR_IN &&
+	    (nla_put_u8(msg, ESPM_A_SA_ROAM, sa->roam) ||
+	     nla_put_u32(msg, ESPM_A_SA_REPLAY_WINDOW, sa->replay->window) ||
 	     selector_fill(msg, ESPM_A_SA_SELECTOR, &sa->sel)))
 		return -EMSGSIZE;
-	if (sa->encap_sport &&
-	    (nla_put_u16(msg, ESPM_A_SA_ENCAP_SPORT, ntohs(sa->encap_sport)) ||
-	     nla_put_u16(msg, ESPM_A_SA_ENCAP_DPORT, ntohs(sa->encap_dport))))
+	if (path->encap_sport &&
+	    (nla_put_u16(msg, ESPM_A_SA_ENCAP_SPORT, ntohs(path->encap_sport)) ||
+	     nla_put_u16(msg, ESPM_A_SA_ENCAP_DPORT, ntohs(path->encap_dport))))
 		return -EMSGSIZE;
 	if (nla_put_u8(msg, ESPM_A_SA_MSS_CLAMP, sa->clamp_mss) ||
-	    (sa->name.dir == ESPM_DIR_OUT && outer_fill(msg, sa)) || age_fill(msg, sa))
+	    (sa->dir == ESPM_DIR_OUT && outer_fill(msg, sa)) || age_fill(msg, sa))
 		return -EMSGSIZE;
 	for (i = 0; i < ESPM_COUNTERS; i++) {
 		drops = atomic_long_read(&sa->drops.count[i]);
@@ -670,6 +744,7 @@ static struct espm_sa *sa_find(struct genl_info *info, struct espm_net *en)
 {
 	struct nlattr **attrs = info->attrs;
 	struct espm_sa_name name = {};
+	struct espm_path *path;
 	struct espm_sa *sa;
 	int err;
 
@@ -691,7 +766,8 @@ static struct espm_sa *sa_find(struct genl_info *info, struct espm_net *en)
 			return ERR_PTR(err);
 		name.spi = htonl(nla_get_u32(attrs[ESPM_A_SA_SPI]));
 		name.dir = nla_get_u8(attrs[ESPM_A_SA_DIRECTION]);
-		sa = espm_sad_find_rcu(en, &name);
+		path = espm_sad_find_rcu(en, &name);
+		sa = path ? path->sa : NULL;
 	}
 	if (!sa) {
 		NL_SET_ERR_MSG(info->extack, "there is no such SA");
@@ -742,11 +818,130 @@ int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 	else
 		err = nla_put_u32(msg, ESPM_A_SA_ID, sa->id);
 	if (!err) {
-		espm_natt_begin(sa);
+		espm_idle_begin(sa);
 		espm_notify_sa(en, ESPM_CMD_SA_ADD_NTF, sa);
 	}
 	mutex_unlock(&en->lock);
 	return finish_add(info, msg, hdr, err);
+}
+
+/*
+ * What an update makes of an SA, in the order in which it is done: what may fail
+ * is prepared, or comes first.
+ */
+struct change {
+	struct espm_path *path;		/* or NULL: as it is */
+	struct espm_link *link;		/* or NULL: as it is */
+	bool limited;
+	struct espm_limits *limits;
+	struct idle idle;
+};
+
+static int read_path(struct genl_info *info, struct espm_sa *sa, struct change *change)
+{
+	struct espm_path *old = espm_sa_own_path(sa), *path;
+	struct nlattr **attrs = info->attrs;
+	int err = 0;
+
+	if (!attrs[ESPM_A_SA_SRC] && !attrs[ESPM_A_SA_NEW_DST] && !attrs[ESPM_A_SA_ENCAP_SPORT] &&
+	    !attrs[ESPM_A_SA_ENCAP_DPORT])
+		return read_idle(info, old, &change->idle);
+	path = espm_path_clone(old);
+	if (!path)
+		return REFUSE(info, NULL, -ENOMEM, "out of memory");
+	change->path = path;
+	if (attrs[ESPM_A_SA_NEW_DST])
+		err = read_dst(info, attrs[ESPM_A_SA_NEW_DST], path);
+	if (!err && attrs[ESPM_A_SA_SRC])
+		err = read_src(info, attrs[ESPM_A_SA_SRC], path);
+	if (err)
+		return err;
+	if (path->name.family != old->name.family && !attrs[ESPM_A_SA_SRC])
+		return REFUSE(info, attrs[ESPM_A_SA_NEW_DST], -EINVAL,
+			      "source and destination are of different families");
+	err = read_encap(info, path) ?: read_idle(info, path, &change->idle);
+	if (err)
+		return err;
+	/* Who keeps a mapping alive must go on having one. */
+	if (!path->encap_sport && !change->idle.given && sa->idle_limit &&
+	    sa->idle_kind == ESPM_IDLE_KEEPALIVE)
+		return REFUSE(info, attrs[ESPM_A_SA_ENCAP_SPORT], -EINVAL,
+			      "the SA keeps a NAT's mapping alive: take keepalive away, too");
+	return 0;
+}
+
+static int read_change(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
+		       struct change *change)
+{
+	struct nlattr *reqid = info->attrs[ESPM_A_SA_REQID];
+	const struct espm_limits *limits;
+	struct espm_lifetime life = {};
+	int err = read_path(info, sa, change);
+
+	if (!err && info->attrs[ESPM_A_SA_LIFETIME]) {
+		limits = rcu_dereference_protected(sa->limits, lockdep_is_held(&en->lock));
+		if (limits)
+			life = limits->life;
+		err = read_lifetime(info, &life) ?: make_limits(info, &life, &change->limits);
+		change->limited = !err;
+	}
+	if (!err && reqid && nla_get_u32(reqid) != sa->reqid) {
+		change->link = espm_sad_link_get(en, nla_get_u32(reqid));
+		if (!change->link)
+			err = REFUSE(info, NULL, -ENOMEM, "out of memory");
+	}
+	return err;
+}
+
+static int apply(struct espm_net *en, struct espm_sa *sa, struct change *change,
+		 struct netlink_ext_ack *extack)
+{
+	int err = change->path ? espm_sad_move(en, sa, change->path, extack) : 0;
+
+	if (err)
+		return err;
+	if (change->link)
+		espm_sad_relink(en, sa, change->link);
+	if (change->limited)
+		espm_expire_limit(sa, change->limits);
+	if (change->idle.given) {
+		espm_idle_set(sa, change->idle.kind, change->idle.limit);
+		espm_idle_begin(sa);
+	}
+	return 0;
+}
+
+/* espctl sa update */
+int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = net_of(info);
+	struct change change = {};
+	struct espm_sa *sa;
+	int err;
+
+	err = may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	rcu_read_lock();
+	sa = sa_find(info, en);
+	rcu_read_unlock();
+	/* The lock keeps it. */
+	err = PTR_ERR_OR_ZERO(sa);
+	if (!err)
+		err = read_change(info, en, sa, &change);
+	if (!err)
+		err = apply(en, sa, &change, info->extack);
+	if (err) {
+		espm_path_free(change.path);
+		kfree(change.limits);
+		if (change.link)
+			espm_sad_link_put(en, change.link);
+	} else {
+		espm_notify_sa(en, ESPM_CMD_SA_UPDATE_NTF, sa);
+	}
+	mutex_unlock(&en->lock);
+	return err;
 }
 
 /* espctl sa del */
@@ -1119,13 +1314,14 @@ static int explain_read(struct genl_info *info, struct espm_flow *flow)
 
 static int explain_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 {
+	const struct espm_path *path = espm_sa_path_rcu(sa);
 	u32 mtu = espm_encap_mtu(sa);
 
 	if (nla_put_u32(msg, ESPM_A_EXPLAIN_SA, sa->id) ||
-	    nla_put_u32(msg, ESPM_A_EXPLAIN_SPI, ntohl(sa->name.spi)) ||
+	    nla_put_u32(msg, ESPM_A_EXPLAIN_SPI, ntohl(sa->spi)) ||
 	    nla_put_u8(msg, ESPM_A_EXPLAIN_MODE, sa->mode) ||
-	    addr_fill(msg, ESPM_A_EXPLAIN_OUTER_SRC, &sa->src, sa->name.family) ||
-	    addr_fill(msg, ESPM_A_EXPLAIN_OUTER_DST, &sa->name.dst, sa->name.family) ||
+	    addr_fill(msg, ESPM_A_EXPLAIN_OUTER_SRC, &path->src, path->name.family) ||
+	    addr_fill(msg, ESPM_A_EXPLAIN_OUTER_DST, &path->name.dst, path->name.family) ||
 	    (mtu && nla_put_u32(msg, ESPM_A_EXPLAIN_MTU, mtu)))
 		return -EMSGSIZE;
 	return 0;

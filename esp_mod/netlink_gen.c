@@ -36,7 +36,7 @@ const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = 
 };
 
 /* ESPM_CMD_SA_ADD - do */
-const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_LIFETIME + 1] = {
+const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_ROAM + 1] = {
 	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
 	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_SA_MODE] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -47,8 +47,8 @@ const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_LIFETIME + 1] = {
 	[ESPM_A_SA_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[ESPM_A_SA_ESN] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_SA_REPLAY_WINDOW] = { .type = NLA_U32, },
-	[ESPM_A_SA_ENCAP_SPORT] = NLA_POLICY_MIN(NLA_U16, 1),
-	[ESPM_A_SA_ENCAP_DPORT] = NLA_POLICY_MIN(NLA_U16, 1),
+	[ESPM_A_SA_ENCAP_SPORT] = { .type = NLA_U16, },
+	[ESPM_A_SA_ENCAP_DPORT] = { .type = NLA_U16, },
 	[ESPM_A_SA_SELECTOR] = NLA_POLICY_NESTED(esp_mod_selector_nl_policy),
 	[ESPM_A_SA_DSCP] = NLA_POLICY_MAX(NLA_U8, 63),
 	[ESPM_A_SA_ECN] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -58,6 +58,8 @@ const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_LIFETIME + 1] = {
 	[ESPM_A_SA_MSS_CLAMP] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_SA_KEEPALIVE] = { .type = NLA_U16, },
 	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
+	[ESPM_A_SA_DUMMY] = { .type = NLA_U16, },
+	[ESPM_A_SA_ROAM] = NLA_POLICY_MAX(NLA_U8, 1),
 };
 
 /* ESPM_CMD_SA_DEL - do */
@@ -118,13 +120,29 @@ const struct nla_policy esp_mod_explain_nl_policy[ESPM_A_EXPLAIN_DPORT + 1] = {
 	[ESPM_A_EXPLAIN_DPORT] = { .type = NLA_U16, },
 };
 
+/* ESPM_CMD_SA_UPDATE - do */
+const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_NEW_DST + 1] = {
+	[ESPM_A_SA_ID] = { .type = NLA_U32, },
+	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
+	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_SRC] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_NEW_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_ENCAP_SPORT] = { .type = NLA_U16, },
+	[ESPM_A_SA_ENCAP_DPORT] = { .type = NLA_U16, },
+	[ESPM_A_SA_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
+	[ESPM_A_SA_KEEPALIVE] = { .type = NLA_U16, },
+	[ESPM_A_SA_DUMMY] = { .type = NLA_U16, },
+};
+
 /* Ops table for esp_mod */
-const struct genl_ops esp_mod_nl_ops[10] = {
+const struct genl_ops esp_mod_nl_ops[11] = {
 	{
 		.cmd		= ESPM_CMD_SA_ADD,
 		.doit		= esp_mod_nl_sa_add_doit,
 		.policy		= esp_mod_sa_add_nl_policy,
-		.maxattr	= ESPM_A_SA_LIFETIME,
+		.maxattr	= ESPM_A_SA_ROAM,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 	{
@@ -190,6 +208,13 @@ const struct genl_ops esp_mod_nl_ops[10] = {
 		.doit		= esp_mod_nl_explain_doit,
 		.policy		= esp_mod_explain_nl_policy,
 		.maxattr	= ESPM_A_EXPLAIN_DPORT,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_SA_UPDATE,
+		.doit		= esp_mod_nl_sa_update_doit,
+		.policy		= esp_mod_sa_update_nl_policy,
+		.maxattr	= ESPM_A_SA_NEW_DST,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 };

@@ -15,7 +15,7 @@
 extern const struct nla_policy esp_mod_lifetime_nl_policy[ESPM_A_LIFE_PAD + 1];
 extern const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1];
 
-extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_LIFETIME + 1];
+extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_ROAM + 1];
 
 extern const struct nla_policy esp_mod_sa_del_nl_policy[ESPM_A_SA_DST + 1];
 
@@ -35,8 +35,10 @@ extern const struct nla_policy esp_mod_stats_get_nl_policy[1 + 1];
 
 extern const struct nla_policy esp_mod_explain_nl_policy[ESPM_A_EXPLAIN_DPORT + 1];
 
+extern const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_NEW_DST + 1];
+
 /* Ops table for esp_mod */
-extern const struct genl_ops esp_mod_nl_ops[10];
+extern const struct genl_ops esp_mod_nl_ops[11];
 
 int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info);
@@ -51,6 +53,7 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb,
 int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_explain_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	ESP_MOD_NLGRP_EVENTS,

@@ -13,6 +13,7 @@
 #include "netlink_gen.h"
 #include "netns.h"
 #include "notify.h"
+#include "roam.h"
 
 /* The family's group has a number, which is nobody else's, while it is registered. */
 static DECLARE_RWSEM(group_lock);
@@ -125,9 +126,14 @@ void espm_notify_flush(struct espm_net *en, u8 cmd)
 	tell(en, cmd, NULL, NULL);
 }
 
+static void tell_moved(struct espm_net *en, struct espm_sa *sa)
+{
+	espm_notify_sa(en, ESPM_CMD_SA_MAPPING_NTF, sa);
+}
+
 static void tell_events(struct espm_net *en, struct espm_sa *sa, unsigned long events)
 {
-	static const u8 cmds[ESPM_EVENTS] = {
+	static const u8 cmds[] = {
 		[ESPM_EVENT_SOFT] = ESPM_CMD_SA_SOFT_NTF,
 		[ESPM_EVENT_SEQ_NEAR] = ESPM_CMD_SA_SEQ_NEAR_NTF,
 		[ESPM_EVENT_HARD] = ESPM_CMD_SA_HARD_NTF,
@@ -136,9 +142,11 @@ static void tell_events(struct espm_net *en, struct espm_sa *sa, unsigned long e
 	};
 	enum espm_event event;
 
-	for (event = 0; event < ESPM_EVENTS; event++)
+	for (event = 0; event < ARRAY_SIZE(cmds); event++)
 		if (events & BIT(event))
 			espm_notify_sa(en, cmds[event], sa);
+	if (events & BIT(ESPM_EVENT_MOVED))
+		espm_roam_follow(en, sa, tell_moved);
 	if (events & (BIT(ESPM_EVENT_HARD) | BIT(ESPM_EVENT_SEQ_END)))
 		espm_sad_choose(en, sa);
 }

@@ -35,7 +35,7 @@ static void find_origin(struct espm_net *en, const struct sk_buff *skb,
 		.dst = flow->dst,
 	};
 	int offset = flow->upper;
-	const struct espm_sa *sa;
+	const struct espm_path *path;
 	const __be32 *spi;
 
 	if (skb->skb_iif)
@@ -48,15 +48,15 @@ static void find_origin(struct espm_net *en, const struct sk_buff *skb,
 	if (!spi)
 		return;
 	name.spi = *spi;
-	sa = espm_sad_recall_rcu(en, &name);
-	if (!sa || espm_addr_cmp(&sa->src, &flow->src, flow->family))
+	path = espm_sad_recall_rcu(en, &name);
+	if (!path || (!path->any_src && espm_addr_cmp(&path->src, &flow->src, flow->family)))
 		return;
 	if (flow->proto == IPPROTO_UDP &&
-	    (flow->sport != ntohs(sa->encap_sport) || flow->dport != ntohs(sa->encap_dport) ||
+	    (flow->sport != ntohs(path->encap_sport) || flow->dport != ntohs(path->encap_dport) ||
 	     (skb->sk && sk_fullsock(skb->sk) && skb->sk->sk_protocol == IPPROTO_UDP &&
-	      inet_sk(skb->sk)->inet_sport == sa->encap_sport)))
+	      inet_sk(skb->sk)->inet_sport == path->encap_sport)))
 		return;
-	origin->reqid = sa->reqid;
+	origin->reqid = READ_ONCE(path->sa->reqid);
 	origin->depth = ESPM_NEST_MAX;
 }
 
@@ -149,6 +149,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	enum espm_answer answer;
 	enum espm_counter why;
 	enum espm_match match;
+	struct espm_path *path = NULL;
 	struct espm_flow flow;
 	unsigned long gen;
 
@@ -156,9 +157,11 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		return ESPM_ACCEPT;
 	/* All packets of an SA are one flow: one answer does for them (-300 instructions). */
 	gen = espm_spd_generation(&en->spd);
-	if (origin.sa && !behind_nat && READ_ONCE(origin.sa->alone) == gen &&
-	    espm_encap_is_of(skb, origin.sa))
-		return ESPM_ACCEPT;
+	if (origin.sa && !behind_nat) {
+		path = espm_sa_path_rcu(origin.sa);
+		if (READ_ONCE(path->alone) == gen && espm_encap_is_of(skb, path))
+			return ESPM_ACCEPT;
+	}
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT)) {
 		espm_count(en, ESPM_OUT_UNREADABLE);
 		return ESPM_DROP;
@@ -174,8 +177,8 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		find_origin(en, skb, &flow, &origin);
 	if (!policy || (origin.reqid && (policy->action != ESPM_ACTION_PROTECT ||
 					 policy->reqid == origin.reqid))) {
-		if (origin.sa && !behind_nat && espm_encap_is_of(skb, origin.sa))
-			WRITE_ONCE(origin.sa->alone, gen);
+		if (path && espm_encap_is_of(skb, path))
+			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
 	}
 
@@ -250,7 +253,7 @@ static u32 find_payload(struct sk_buff *skb, u32 *next_at, u8 *next)
 }
 
 /* Transport mode keeps the packet's header, so it must be the SA's already. */
-static enum espm_counter check_transport(const struct espm_sa *sa, struct sk_buff *skb)
+static enum espm_counter check_transport(const struct espm_path *path, struct sk_buff *skb)
 {
 	const struct ipv6hdr *ip6 = ipv6_hdr(skb);
 	const struct iphdr *ip = ip_hdr(skb);
@@ -261,14 +264,15 @@ static enum espm_counter check_transport(const struct espm_sa *sa, struct sk_buf
 	if (skb_is_gso(skb) && skb_shinfo(skb)->gso_type & SKB_GSO_UDP)
 		return ESPM_OUT_FRAGMENT;
 	if (ip->version == 4) {
-		if (sa->name.family != AF_INET || ip->saddr != sa->src.v4 ||
-		    ip->daddr != sa->name.dst.v4)
+		if (path->name.family != AF_INET || ip->daddr != path->name.dst.v4 ||
+		    (!path->any_src && ip->saddr != path->src.v4))
 			return ESPM_OUT_ENDPOINTS;
 		if (ip_is_fragment(ip))
 			return ESPM_OUT_FRAGMENT;
 	} else {
-		if (sa->name.family != AF_INET6 || !ipv6_addr_equal(&ip6->saddr, &sa->src.v6) ||
-		    !ipv6_addr_equal(&ip6->daddr, &sa->name.dst.v6))
+		if (path->name.family != AF_INET6 ||
+		    !ipv6_addr_equal(&ip6->daddr, &path->name.dst.v6) ||
+		    (!path->any_src && !ipv6_addr_equal(&ip6->saddr, &path->src.v6)))
 			return ESPM_OUT_ENDPOINTS;
 		find_payload6(skb, &next_at, &next);
 		if (next == NEXTHDR_FRAGMENT)
@@ -299,10 +303,11 @@ static bool is_within(const struct sk_buff *skb, u32 mtu)
  * sender is told. IPv6 packets of up to 1280 bytes always go on, the outer
  * packet in fragments if need be.
  */
-static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb, u32 path_mtu,
+static enum espm_counter check_fit(const struct espm_path *path, struct sk_buff *skb, u32 mtu,
 				   struct fit *fit)
 {
-	u32 longest = sa->name.family == AF_INET ? IP_MAX_MTU : IP6_MAX_MTU;
+	const struct espm_sa *sa = path->sa;
+	u32 longest = path->name.family == AF_INET ? IP_MAX_MTU : IP6_MAX_MTU;
 	bool v4 = ip_hdr(skb)->version == 4;
 	u32 least = v4 ? ESPM_IPV4_MIN_MTU : ESPM_IPV6_MIN_MTU;
 	bool df = espm_hdr_df(skb->data);
@@ -315,9 +320,9 @@ static enum espm_counter check_fit(const struct espm_sa *sa, struct sk_buff *skb
 		return ESPM_OUT_UNREADABLE;
 	/* Not even fragments can make up a packet longer than its length field. */
 	if (skb->len > longest / 2 && !skb_is_gso(skb) &&
-	    skb->len > espm_sa_inner_mtu(sa, longest, hdr_len))
+	    skb->len > espm_path_inner_mtu(path, longest, hdr_len))
 		return ESPM_OUT_TOO_LONG;
-	fit->mtu = espm_sa_inner_mtu(sa, path_mtu, hdr_len);
+	fit->mtu = espm_path_inner_mtu(path, mtu, hdr_len);
 	fit->whole = is_within(skb, fit->mtu);
 	fit->df = fit->whole && (sa->df == ESPM_DF_SET || (sa->df == ESPM_DF_COPY && df));
 	if (fit->whole || skb->ignore_df || !df || sa->df == ESPM_DF_CLEAR ||
@@ -420,14 +425,46 @@ static u32 tfc_len(const struct espm_sa *sa, const struct sk_buff *skb, const st
 	return skb->len < len ? len - skb->len : 0;
 }
 
-/* Put ESP around the payload: from an IP packet to an unsealed ESP packet. */
-static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, const struct fit *fit)
+/* What follows the payload, and the number: then all that is to be sealed is there. */
+static enum espm_counter finish_text(struct espm_op *op, u32 payload, u8 next)
 {
 	const struct espm_suite *suite = op->sa->suite;
-	bool tunnel = op->sa->mode == ESPM_MODE_TUNNEL;
-	u32 payload, trailer, hdr_len = 0, next_at = 0;
+	u32 trailer = espm_trailer_len(payload, suite->block);
+	enum espm_counter why;
+
+	espm_trailer_write(skb_put(op->skb, trailer + suite->icv_len), trailer, next);
+	why = espm_sa_next_seq(op->sa, payload + trailer, &op->seq);
+	if (why != ESPM_PASS)
+		return why;
+	make_iv(op);
+	op->len = ESPM_HDR_LEN + suite->iv_len + payload + trailer + suite->icv_len;
+	return ESPM_PASS;
+}
+
+static void write_esp(struct espm_op *op)
+{
 	struct sk_buff *skb = op->skb;
 	struct ip_esp_hdr *esp;
+
+	op->esp = skb->len - op->len;
+	esp = (void *)skb->data + op->esp;
+	esp->spi = op->sa->spi;
+	esp->seq_no = htonl((u32)op->seq);
+
+	/* It is a new packet now, and none of the old one's offloads hold. */
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	skb->ignore_df = 1;
+	skb->skb_iif = 0;
+	skb->dev = skb_dst(skb)->dev;
+}
+
+/* Put ESP around the payload: from an IP packet to an unsealed ESP packet. */
+static enum espm_counter wrap(struct espm_op *op, const struct espm_way *way, const struct fit *fit)
+{
+	bool tunnel = op->sa->mode == ESPM_MODE_TUNNEL;
+	struct sk_buff *skb = op->skb;
+	u32 hdr_len = 0, next_at = 0;
 	enum espm_counter why;
 	u8 next;
 
@@ -438,44 +475,29 @@ static enum espm_counter wrap(struct espm_op *op, struct dst_entry *dst, const s
 		if (hdr_len > skb->len)
 			return ESPM_OUT_UNREADABLE;
 	}
+	op->encap = way->path->encap_sport ? ESPM_UDP_LEN : 0;
 	op->plain = skb->len;
 	if (op->sa->tfc)
 		skb_put_zero(skb, tfc_len(op->sa, skb, fit));
-	payload = skb->len - hdr_len;
-	trailer = espm_trailer_len(payload, suite->block);
-	espm_trailer_write(skb_put(skb, trailer + suite->icv_len), trailer, next);
-
-	why = espm_sa_next_seq(op->sa, payload + trailer, &op->seq);
+	why = finish_text(op, skb->len - hdr_len, next);
 	if (why != ESPM_PASS)
 		return why;
-	make_iv(op);
 
 	if (tunnel)
 		/* As unique as the kernel's own, for which it hashes (200 instructions). */
-		espm_encap_tunnel(skb, op->sa, dst, fit->df, op->seq + op->sa->iv_mix);
+		espm_encap_tunnel(skb, way, fit->df, op->seq + op->sa->iv_mix);
 	else
-		espm_encap_transport(skb, op->sa, hdr_len, next_at, fit->df);
-	op->len = ESPM_HDR_LEN + suite->iv_len + payload + trailer + suite->icv_len;
-	op->esp = skb->len - op->len;
-	esp = (void *)skb->data + op->esp;
-	esp->spi = op->sa->name.spi;
-	esp->seq_no = htonl((u32)op->seq);
-
-	/* It is a new packet now, and none of the old one's offloads hold. */
-	skb->ip_summed = CHECKSUM_NONE;
-	skb->encapsulation = 0;
-	skb->ignore_df = 1;
-	skb->skb_iif = 0;
-	skb->dev = skb_dst(skb)->dev;
+		espm_encap_transport(skb, way->path, hdr_len, next_at, fit->df);
+	write_esp(op);
 	return ESPM_PASS;
 }
 
 /*
  * One packet, no larger than a segment. Takes over @skb and a reference to the
- * SA, borrows @dst.
+ * SA, borrows @way.
  */
-static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct dst_entry *dst,
-		       const struct fit *fit)
+static void output_one(struct espm_egress *egress, struct sk_buff *skb,
+		       const struct espm_way *way, const struct fit *fit)
 {
 	const struct espm_suite *suite = egress->sa->suite;
 	u32 tail = suite->block + ESPM_TAIL_LEN + suite->icv_len;
@@ -485,7 +507,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct d
 	tap(egress->sa->en->dev, skb);
 	if (egress->sa->tfc)
 		tail += tfc_len(egress->sa, skb, fit);
-	if (espm_encap_own(skb, espm_encap_headroom(egress->sa, dst), tail)) {
+	if (espm_encap_own(skb, espm_encap_headroom(way->path, way->dst), tail)) {
 		why = ESPM_OUT_NO_MEMORY;
 		goto drop;
 	}
@@ -503,7 +525,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb, struct d
 	}
 	op->depth = egress->depth;
 
-	why = wrap(op, dst, fit);
+	why = wrap(op, way, fit);
 	if (why != ESPM_PASS) {
 		espm_count_sa(op->sa, why);
 		espm_op_free(op);
@@ -529,7 +551,7 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 {
 	struct sk_buff *segment, *next, *segments;
 	struct espm_sa *sa = egress->sa;
-	struct dst_entry *dst = NULL;
+	struct espm_way way = { .path = espm_sa_path_rcu(sa) };
 	enum espm_counter why;
 	struct fit fit;
 
@@ -538,29 +560,29 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 		goto drop;
 	}
 	if (sa->mode == ESPM_MODE_TUNNEL) {
-		dst = espm_encap_route(sa);
-		if (!dst) {
+		way.dst = espm_encap_route(way.path, &way.src);
+		if (!way.dst) {
 			why = ESPM_OUT_NO_ROUTE;
 			goto drop;
 		}
 	} else {
-		why = check_transport(sa, skb);
+		why = check_transport(way.path, skb);
 		if (why != ESPM_PASS)
 			goto drop;
 		skb_dst_force(skb);
-		dst = dst_clone(skb_dst(skb));
-		if (!dst) {
+		way.dst = dst_clone(skb_dst(skb));
+		if (!way.dst) {
 			why = ESPM_OUT_NO_ROUTE;
 			goto drop;
 		}
 	}
-	why = check_fit(sa, skb, espm_encap_path_mtu(sa, dst), &fit);
+	why = check_fit(way.path, skb, espm_encap_path_mtu(way.path, way.dst), &fit);
 	if (why != ESPM_PASS)
 		goto drop;
 
 	if (skb_is_gso(skb)) {
 		/* Segments inherit the headroom, and then need no second copy. */
-		if (skb_cow_head(skb, espm_encap_headroom(sa, dst))) {
+		if (skb_cow_head(skb, espm_encap_headroom(way.path, way.dst))) {
 			why = ESPM_OUT_NO_MEMORY;
 			goto drop;
 		}
@@ -585,16 +607,73 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 		/* The last one takes our reference. */
 		if (next)
 			percpu_ref_get(&sa->ref);
-		output_one(egress, segment, dst, &fit);
+		output_one(egress, segment, &way, &fit);
 	}
-	dst_release(dst);
+	dst_release(way.dst);
 	return;
 
 drop:
 	espm_count_sa(sa, why);
 	kfree_skb(skb);
-	dst_release(dst);
+	dst_release(way.dst);
 	espm_sa_put(sa);
+}
+
+/* Uses up @skb and a reference to the SA, borrows @way. */
+static void output_dummy(struct espm_sa *sa, struct sk_buff *skb, const struct espm_way *way)
+{
+	struct espm_op *op = espm_op_alloc(sa, skb);
+	enum espm_counter why;
+
+	if (!op) {
+		kfree_skb(skb);
+		espm_sa_put(sa);
+		return;
+	}
+	op->encap = way->path->encap_sport ? ESPM_UDP_LEN : 0;
+	op->plain = 0;
+	why = finish_text(op, skb->len, IPPROTO_NONE);
+	if (why != ESPM_PASS) {
+		espm_op_free(op);
+		return;
+	}
+	espm_encap_dummy(skb, way, op->seq + sa->iv_mix);
+	write_esp(op);
+	espm_count(sa->en, ESPM_OUT_DUMMY);
+	espm_output_done(op, espm_crypto_seal(op));
+}
+
+/**
+ * espm_output_dummy() - send a packet that holds none (RFC 4303 section 2.6)
+ * @sa: an outbound SA
+ *
+ * As long as its TFC padding makes others. Without memory or route there is
+ * none, this time.
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ */
+void espm_output_dummy(struct espm_sa *sa)
+{
+	struct espm_way way = { .path = espm_sa_path_rcu(sa) };
+	u32 head, tail, len;
+	struct sk_buff *skb;
+
+	way.dst = espm_encap_route(way.path, &way.src);
+	if (!way.dst)
+		return;
+	len = min_t(u32, sa->tfc,
+		    espm_path_inner_mtu(way.path, espm_encap_path_mtu(way.path, way.dst), 0));
+	head = espm_encap_headroom(way.path, way.dst) + sizeof(struct ipv6hdr);
+	tail = sa->suite->block + ESPM_TAIL_LEN + sa->suite->icv_len;
+	skb = alloc_skb(head + len + tail, GFP_ATOMIC);
+	if (skb && espm_sa_tryget(sa)) {
+		skb_reserve(skb, head);
+		skb_put_zero(skb, len);
+		output_dummy(sa, skb, &way);
+	} else {
+		kfree_skb(skb);
+	}
+	dst_release(way.dst);
 }
 
 /**
@@ -613,7 +692,9 @@ void espm_output_done(struct espm_op *op, int err)
 		espm_op_free(op);
 		return;
 	}
-	espm_sa_account(op->sa, op->plain);
+	/* A dummy carries nothing. */
+	if (likely(op->plain))
+		espm_sa_account(op->sa, op->plain);
 	espm_encap_send(op);
 	espm_op_free(op);
 }

@@ -49,6 +49,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 void espm_output_explain(struct espm_net *en, const struct espm_flow *flow,
 			 struct espm_explained *told);
 void espm_output(struct espm_egress *egress, struct sk_buff *skb);
+void espm_output_dummy(struct espm_sa *sa);
 void espm_output_done(struct espm_op *op, int err);
 
 #endif /* _ESPM_OUTPUT_H */

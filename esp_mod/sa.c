@@ -6,7 +6,6 @@
 #include "expire.h"
 #include "netns.h"
 #include "sa.h"
-#include "trailer.h"
 
 /* Flushed when the module goes: no free runs in a module that is gone. */
 static struct workqueue_struct *free_queue;
@@ -64,20 +63,23 @@ static void release(struct percpu_ref *ref)
  * espm_sa_alloc() - a larval SA
  * @en: its namespace
  * @dir: enum espm_direction
+ * @spi: security parameters index
  * @window: replay window in packets, meaningful inbound
  *
  * Context: process, sleeps.
  * Return: the SA, the caller's to publish or to espm_sa_free(); NULL without memory.
  */
-struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, u32 window)
+struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, __be32 spi, u32 window)
 {
+	struct espm_path *path;
 	struct espm_sa *sa;
 	int cpu;
 
 	sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
 	if (!sa)
 		return NULL;
-	sa->name.dir = dir;
+	sa->dir = dir;
+	sa->spi = spi;
 	sa->state = ESPM_SA_LARVAL;
 	spin_lock_init(&sa->rx_lock);
 	INIT_LIST_HEAD(&sa->in_link);
@@ -95,20 +97,22 @@ struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, u32 window)
 		if (!sa->replay)
 			goto err_free_load;
 		espm_replay_init(sa->replay, window);
-	} else if (dst_cache_init(&sa->route, GFP_KERNEL_ACCOUNT)) {
-		goto err_free_load;
 	}
-
+	path = espm_path_alloc(sa);
+	if (!path)
+		goto err_free_replay;
 	if (percpu_ref_init(&sa->ref, release, 0, GFP_KERNEL_ACCOUNT))
-		goto err_free_way;
+		goto err_free_path;
+	RCU_INIT_POINTER(sa->path, path);
 
 	sa->en = en;
 	atomic_inc(&en->sas);
 	return sa;
 
-err_free_way:
+err_free_path:
+	espm_path_free(path);
+err_free_replay:
 	kvfree(sa->replay);
-	dst_cache_destroy(&sa->route);
 err_free_load:
 	free_percpu(sa->load);
 err_free_sa:
@@ -131,11 +135,11 @@ void espm_sa_free(struct espm_sa *sa)
 	percpu_ref_exit(&sa->ref);
 	espm_expire_exit(sa);
 	/* It doesn't start again: that asks first whether the SA is usable. */
-	if (sa->keepalive)
+	if (sa->idle.function)
 		timer_delete_sync(&sa->idle);
 	if (sa->tfm)
 		crypto_free_aead(sa->tfm);
-	dst_cache_destroy(&sa->route);
+	espm_path_free(rcu_dereference_raw(sa->path));
 	kvfree(sa->replay);
 	free_percpu(sa->load);
 	kfree_sensitive(sa);
@@ -247,37 +251,14 @@ void espm_sa_load_sum(const struct espm_sa *sa, u64 *packets, u64 *bytes)
 }
 
 /**
- * espm_sa_fixed_len() - bytes that an SA adds to each packet, trailer aside
- * @sa: the SA
+ * espm_sa_own_path() - the path of an SA that nobody else can change
+ * @sa: the SA, larval, or of a locked namespace
  *
- * Return: outer header, UDP, ESP header, IV and ICV.
+ * Context: process.
+ * Return: the path.
  */
-u32 espm_sa_fixed_len(const struct espm_sa *sa)
+struct espm_path *espm_sa_own_path(const struct espm_sa *sa)
 {
-	u32 len = ESPM_HDR_LEN + sa->suite->iv_len + sa->suite->icv_len;
-
-	if (sa->encap_sport)
-		len += ESPM_UDP_LEN;
-	if (sa->mode == ESPM_MODE_TUNNEL)
-		len += sa->name.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	return len;
-}
-
-/**
- * espm_sa_inner_mtu() - the longest packet that an SA can carry unfragmented
- * @sa: the SA
- * @path_mtu: MTU of the way to its destination
- * @hdr_len: bytes of IP header, with options, that stay outside: 0 in tunnel mode
- *
- * Return: bytes, IP header included; 0 if nothing fits.
- */
-u32 espm_sa_inner_mtu(const struct espm_sa *sa, u32 path_mtu, u32 hdr_len)
-{
-	u32 fixed = espm_sa_fixed_len(sa) + hdr_len;
-	u32 payload;
-
-	if (path_mtu <= fixed)
-		return 0;
-	payload = espm_trailer_fit(path_mtu - fixed, sa->suite->block);
-	return payload ? hdr_len + payload : 0;
+	return rcu_dereference_protected(sa->path, READ_ONCE(sa->state) == ESPM_SA_LARVAL ||
+					 lockdep_is_held(&sa->en->lock));
 }

@@ -38,7 +38,7 @@
 #include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
-#include <net/dst_cache.h>
+#include "path.h"
 #include "proto.h"
 #include "replay.h"
 #include "selector.h"
@@ -55,20 +55,20 @@ enum {
 	ESPM_DSCP_COPY		= 0xff,
 };
 
+/* What an outbound SA sends when it has nothing to send. */
+enum espm_idle {
+	ESPM_IDLE_KEEPALIVE,	/* one byte of UDP (RFC 3948 section 2.3) */
+	ESPM_IDLE_DUMMY,	/* a packet that holds none (RFC 4303 section 2.6) */
+};
+
 /**
- * struct espm_sa_name - what an SA is found by
- * @spi: security parameters index
- * @family: of @dst
- * @dir: enum espm_direction
- * @dst: destination of the ESP packets
- *
- * A hash key: every byte counts, so zero it before use.
+ * struct espm_peer - where a packet came from
+ * @addr: address, of the path's family
+ * @port: UDP port, 0 without UDP
  */
-struct espm_sa_name {
-	__be32 spi;
-	u16 family;
-	u16 dir;
-	union espm_addr dst;
+struct espm_peer {
+	union espm_addr addr;
+	__be16 port;
 };
 
 /**
@@ -85,26 +85,26 @@ struct espm_sa_load {
 
 /**
  * struct espm_sa - a security association (RFC 4301 section 4.4.2)
- * @name: I: SPI, destination, direction
- * @by_name: S: place in the SAD, by @name
+ * @spi: I: security parameters index
+ * @dir: I: enum espm_direction
+ * @path: L, read under RCU: addresses and ports; owned
  * @by_key: S: place among the outbound SAs, by @key_name
  * @en: I: the namespace; outlives the SA
- * @reqid: I: number by which policies name the SA
+ * @reqid: A: number by which policies name the SA
  * @link: L: SAs and policies of the same reqid; a reference
  * @in_link: L: place in the link's list of outbound SAs
  * @id: I: number in the namespace
  * @mode: I: transport or tunnel
  * @esn: I: extended sequence numbers
- * @encap_sport: I: source port of UDP encapsulation, 0 without
- * @encap_dport: I: destination port of UDP encapsulation
- * @src: I: source of the ESP packets
  * @dscp: I: outbound tunnel, DSCP of the outer header, or %ESPM_DSCP_COPY
  * @ecn: I: outbound tunnel, whether the ECN field is copied outwards
  * @df: I: outbound tunnel, enum espm_df
  * @ttl: I: outbound tunnel, hop limit of the outer header, 0 for the host's
  * @tfc: I: outbound tunnel, least bytes inside of ESP
  * @clamp_mss: I: whether SYNs are told what fits
- * @keepalive: I: outbound with encapsulation, seconds, 0 for none
+ * @roam: I: inbound, whether outbound SAs of its reqid follow the peer
+ * @idle_limit: A: outbound, seconds without a packet until @idle sends one, 0 for never
+ * @idle_kind: A: enum espm_idle, what it sends then
  * @sel: I: inner traffic that an inbound SA accepts
  * @suite: I: the crypto suite
  * @tfm: I: its transform, owned, with the keys inside
@@ -130,20 +130,17 @@ struct espm_sa_load {
  * @in_events: S: place among the SAs of which something waits to be told
  * @icv_told: A: when the last failed integrity check was told, jiffies
  * @seq: A: outbound, last sequence number given out
- * @route: P: outbound, route to @name.dst
- * @alone: A: generation of the SPD in which its ESP packets, without UDP and
- *	with its addresses, pass as they are
- * @path_mtu: A: outbound, what a router on the way told, 0 before
- * @path_mtu_until: A: when that is forgotten, jiffies
- * @idle: S: timer of @keepalive, set up with it
- * @last_sent: A: with @keepalive, when the last packet left, jiffies
- * @rx_lock: guards @replay and @taken
+ * @idle: S: timer of @idle_limit, set up with it
+ * @last_sent: A: with @idle_limit, when the last packet left, jiffies
+ * @rx_lock: guards @replay, @taken and @seen
  * @replay: X: inbound, the window; owned
  * @taken: X: inbound, packets authenticated
+ * @seen: X: with @roam, where the newest packet came from that was not from @path
  */
 struct espm_sa {
-	struct espm_sa_name name;
-	struct rhash_head by_name;
+	__be32 spi;
+	u8 dir;
+	struct espm_path __rcu *path;
 	struct rhash_head by_key;
 	struct espm_net *en;
 	u32 reqid;
@@ -152,16 +149,15 @@ struct espm_sa {
 	u32 id;
 	u8 mode;
 	bool esn;
-	__be16 encap_sport;
-	__be16 encap_dport;
-	union espm_addr src;
 	u8 dscp;
 	bool ecn;
 	u8 df;
 	u8 ttl;
 	u16 tfc;
 	bool clamp_mss;
-	u16 keepalive;
+	bool roam;
+	u8 idle_kind;
+	u16 idle_limit;
 	struct espm_selector sel;
 	const struct espm_suite *suite;
 	struct crypto_aead *tfm;
@@ -188,30 +184,26 @@ struct espm_sa {
 	unsigned long icv_told;
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
-	struct dst_cache route;
-	unsigned long alone;
-	u32 path_mtu;
-	unsigned long path_mtu_until;
 	struct timer_list idle;
 	unsigned long last_sent;
 
 	spinlock_t rx_lock ____cacheline_aligned_in_smp;
 	struct espm_replay *replay;
 	u64 taken;
+	struct espm_peer seen;
 };
 
 int espm_sa_init(void);
 void espm_sa_exit(void);
 void espm_sa_await(struct espm_net *en);
-struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, u32 window);
+struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, __be32 spi, u32 window);
 void espm_sa_free(struct espm_sa *sa);
 void espm_sa_kill(struct espm_sa *sa);
 bool espm_sa_end(struct espm_sa *sa);
 enum espm_counter espm_sa_next_seq(struct espm_sa *sa, u32 text, u64 *seq);
 void espm_sa_account(struct espm_sa *sa, u32 bytes);
 void espm_sa_load_sum(const struct espm_sa *sa, u64 *packets, u64 *bytes);
-u32 espm_sa_fixed_len(const struct espm_sa *sa);
-u32 espm_sa_inner_mtu(const struct espm_sa *sa, u32 path_mtu, u32 hdr_len);
+struct espm_path *espm_sa_own_path(const struct espm_sa *sa);
 
 /**
  * espm_sa_tryget() - a reference of one's own to an SA borrowed under RCU
@@ -234,6 +226,20 @@ static inline bool espm_sa_tryget(struct espm_sa *sa)
 static inline void espm_sa_put(struct espm_sa *sa)
 {
 	percpu_ref_put(&sa->ref);
+}
+
+/**
+ * espm_sa_path_rcu() - where an SA's packets go
+ * @sa: the SA, published
+ *
+ * Fetch it once for each packet: the next call may tell another one.
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the path, borrowed.
+ */
+static inline struct espm_path *espm_sa_path_rcu(const struct espm_sa *sa)
+{
+	return rcu_dereference(sa->path);
 }
 
 /**

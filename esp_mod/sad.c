@@ -11,8 +11,8 @@
 
 static const struct rhashtable_params by_name_params = {
 	.key_len = sizeof(struct espm_sa_name),
-	.key_offset = offsetof(struct espm_sa, name),
-	.head_offset = offsetof(struct espm_sa, by_name),
+	.key_offset = offsetof(struct espm_path, name),
+	.head_offset = offsetof(struct espm_path, by_name),
 	.automatic_shrinking = true,
 };
 
@@ -31,12 +31,12 @@ static const struct rhashtable_params link_params = {
 };
 
 /*
- * The SA that this CPU found last, and how many SAs had been removed by then. One
+ * The path that this CPU found last, and how many had been removed by then. One
  * that goes is out of the table, then counted here, and freed after a grace
  * period: who still reads the old number has begun before that.
  */
 struct memo {
-	struct espm_sa *sa;
+	struct espm_path *path;
 	long removals;
 };
 
@@ -202,8 +202,13 @@ struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link)
 void espm_sad_choose(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	if (sa->name.dir == ESPM_DIR_OUT)
+	if (sa->dir == ESPM_DIR_OUT)
 		choose_outbound(sa->link);
+}
+
+static bool is_anywhere(const struct espm_path *path)
+{
+	return !memchr_inv(&path->name.dst, 0, sizeof(path->name.dst));
 }
 
 static int refuse(struct netlink_ext_ack *extack, int err)
@@ -227,7 +232,8 @@ static int refuse(struct netlink_ext_ack *extack, int err)
 int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack)
 {
 	struct espm_sad *sad = &en->sad;
-	bool outbound = sa->name.dir == ESPM_DIR_OUT;
+	struct espm_path *path = espm_sa_own_path(sa);
+	bool outbound = sa->dir == ESPM_DIR_OUT;
 	int err;
 
 	lockdep_assert_held(&en->lock);
@@ -258,12 +264,13 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 
 	espm_expire_born(sa);
 	sa->state = ESPM_SA_VALID;
-	err = rhashtable_lookup_insert_fast(&sad->by_name, &sa->by_name, by_name_params);
+	err = rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
 	if (err) {
 		sa->state = ESPM_SA_LARVAL;
 		refuse(extack, err);
 		goto err_release_id;
 	}
+	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path));
 	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
 	WRITE_ONCE(sad->changes, sad->changes + 1);
 
@@ -286,6 +293,74 @@ err_put_link:
 }
 
 /**
+ * espm_sad_move() - let the packets of an SA go another way
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD
+ * @path: the way, a changed espm_path_clone(); the SA's if this succeeds
+ * @extack: takes the sentence of a refusal
+ *
+ * A packet sees the old path or the new one. Sequence number, window, keys and
+ * counters stay.
+ *
+ * Context: process, sleeps.
+ * Return: 0, -EEXIST or -ENOMEM; then nothing has changed.
+ */
+int espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path,
+		  struct netlink_ext_ack *extack)
+{
+	struct espm_path *old = espm_sa_own_path(sa);
+	struct espm_sad *sad = &en->sad;
+	int err;
+
+	lockdep_assert_held(&en->lock);
+	if (!memcmp(&old->name, &path->name, sizeof(path->name)))
+		err = rhashtable_replace_fast(&sad->by_name, &old->by_name, &path->by_name,
+					      by_name_params);
+	else
+		err = rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
+	if (err)
+		return refuse(extack, err);
+	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path) - is_anywhere(old));
+	rcu_assign_pointer(sa->path, path);
+	if (memcmp(&old->name, &path->name, sizeof(path->name)))
+		rhashtable_remove_fast(&sad->by_name, &old->by_name, by_name_params);
+	atomic_long_inc_return(&removals);
+	WRITE_ONCE(sad->changes, sad->changes + 1);
+	espm_path_retire(old);
+	return 0;
+}
+
+/**
+ * espm_sad_relink() - give an SA another reqid
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD
+ * @link: the link of the reqid, a reference that is the SA's from now on
+ *
+ * Context: process, sleeps.
+ */
+void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *link)
+{
+	struct espm_link *old = sa->link;
+
+	lockdep_assert_held(&en->lock);
+	if (sa->dir == ESPM_DIR_OUT) {
+		list_del_rcu(&sa->in_link);
+		choose_outbound(old);
+	}
+	sa->link = link;
+	WRITE_ONCE(sa->reqid, link->reqid);
+	WRITE_ONCE(en->sad.changes, en->sad.changes + 1);
+	/* Who walks the old list must not go on in the new one, nor say what was true. */
+	synchronize_rcu();
+	WRITE_ONCE(espm_sa_own_path(sa)->alone, 0);
+	if (sa->dir == ESPM_DIR_OUT) {
+		list_add_rcu(&sa->in_link, &link->outbound);
+		choose_outbound(link);
+	}
+	espm_sad_link_put(en, old);
+}
+
+/**
  * espm_sad_del() - unlink an SA and kill it
  * @en: the namespace, locked
  * @sa: an SA of its SAD; freed once nobody uses it
@@ -294,14 +369,16 @@ err_put_link:
  */
 void espm_sad_del(struct espm_net *en, struct espm_sa *sa)
 {
+	struct espm_path *path = espm_sa_own_path(sa);
 	struct espm_sad *sad = &en->sad;
 
 	lockdep_assert_held(&en->lock);
+	WRITE_ONCE(sad->anywhere, sad->anywhere - is_anywhere(path));
 	xa_erase(&sad->by_id, sa->id);
 	WRITE_ONCE(sad->changes, sad->changes + 1);
-	rhashtable_remove_fast(&sad->by_name, &sa->by_name, by_name_params);
+	rhashtable_remove_fast(&sad->by_name, &path->by_name, by_name_params);
 	atomic_long_inc_return(&removals);
-	if (sa->name.dir == ESPM_DIR_OUT) {
+	if (sa->dir == ESPM_DIR_OUT) {
 		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
 		list_del_rcu(&sa->in_link);
 		choose_outbound(sa->link);
@@ -326,12 +403,12 @@ void espm_sad_flush(struct espm_net *en)
 		espm_sad_del(en, sa);
 }
 
-static bool is_named(const struct espm_sa *sa, const struct espm_sa_name *name)
+static bool is_named(const struct espm_path *path, const struct espm_sa_name *name)
 {
-	if (sa->name.spi != name->spi || sa->name.family != name->family ||
-	    sa->name.dir != name->dir)
+	if (path->name.spi != name->spi || path->name.family != name->family ||
+	    path->name.dir != name->dir)
 		return false;
-	return !espm_addr_cmp(&sa->name.dst, &name->dst, name->family);
+	return !espm_addr_cmp(&path->name.dst, &name->dst, name->family);
 }
 
 /**
@@ -340,15 +417,23 @@ static bool is_named(const struct espm_sa *sa, const struct espm_sa_name *name)
  * @name: what to look for, every unused byte zero
  *
  * Context: any, under rcu_read_lock().
- * Return: the SA, borrowed, or NULL.
+ * Return: its path, borrowed, or NULL.
  */
-struct espm_sa *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name)
+struct espm_path *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name)
 {
 	return rhashtable_lookup(&en->sad.by_name, name, by_name_params);
 }
 
+/* An inbound SA for any address of this host (RFC 4301 section 4.1: the SPI alone may do). */
+static struct espm_path *find_anywhere(struct espm_net *en, const struct espm_sa_name *name)
+{
+	struct espm_sa_name any = { .spi = name->spi, .family = name->family, .dir = name->dir };
+
+	return espm_sad_find_rcu(en, &any);
+}
+
 /**
- * espm_sad_recall_rcu() - as espm_sad_find_rcu(), for packets
+ * espm_sad_recall_rcu() - the SA of a packet by SPI, destination and direction
  * @en: the namespace
  * @name: what to look for, every unused byte zero
  *
@@ -356,23 +441,25 @@ struct espm_sa *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name
  * for each packet that comes in).
  *
  * Context: softirqs off, under rcu_read_lock().
- * Return: the SA, borrowed, or NULL.
+ * Return: its path, borrowed, or NULL.
  */
-struct espm_sa *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name)
+struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name)
 {
 	struct memo *memo = this_cpu_ptr(&lately);
-	struct espm_sa *sa = memo->sa;
+	struct espm_path *path = memo->path;
 	long now;
 
 	lockdep_assert(in_softirq());
 	/* Before the search, so that what it finds is not newer than it says. */
 	now = atomic_long_read_acquire(&removals);
-	if (sa && memo->removals == now && sa->en == en && is_named(sa, name))
-		return sa;
-	sa = espm_sad_find_rcu(en, name);
-	memo->sa = sa;
+	if (path && memo->removals == now && path->sa->en == en && is_named(path, name))
+		return path;
+	path = espm_sad_find_rcu(en, name);
+	if (!path && READ_ONCE(en->sad.anywhere))
+		return find_anywhere(en, name);
+	memo->path = path;
 	memo->removals = now;
-	return sa;
+	return path;
 }
 
 /**

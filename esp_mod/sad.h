@@ -13,6 +13,7 @@
 #include "proto.h"
 
 struct espm_net;
+struct espm_path;
 struct espm_sa;
 struct espm_sa_name;
 struct netlink_ext_ack;
@@ -40,11 +41,12 @@ struct espm_link {
 
 /**
  * struct espm_sad - the database
- * @by_name: SAs by struct espm_sa_name
+ * @by_name: paths by struct espm_sa_name
  * @by_key: outbound SAs by @key_name
  * @by_id: SAs by number; owns the one reference that being in the SAD is
  * @links: struct espm_link by reqid
  * @next_id: where the search for a free number begins
+ * @anywhere: inbound SAs for any address of this host
  * @changes: grows with each SA that comes or goes, begins at 1; for dumps
  */
 struct espm_sad {
@@ -53,16 +55,20 @@ struct espm_sad {
 	struct xarray by_id;
 	struct rhashtable links;
 	u32 next_id;
+	u32 anywhere;
 	u32 changes;
 };
 
 int espm_sad_init(struct espm_net *en);
 void espm_sad_exit(struct espm_net *en);
 int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack);
+int espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path,
+		  struct netlink_ext_ack *extack);
+void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *link);
 void espm_sad_del(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_flush(struct espm_net *en);
-struct espm_sa *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name);
-struct espm_sa *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name);
+struct espm_path *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name);
+struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
 struct espm_sa *espm_sad_outbound_get(const struct espm_link *link);

@@ -19,6 +19,7 @@
 	NOTE(OUT_BYPASS, "out_bypass", "clear packets that a bypass policy let out") \
 	NOTE(IN_DUMMY, "in_dummy", \
 	     "dummy packets (next header 59), taken and discarded as the RFC says") \
+	NOTE(OUT_DUMMY, "out_dummy", "dummy packets sent, by SAs that had nothing to send") \
 	NOTE(IN_KEEPALIVE, "in_keepalive", \
 	     "NAT keepalives, taken and discarded as the RFC says")
 

@@ -24,7 +24,7 @@ static struct espm_sa *make_sa(struct kunit *test, const struct espm_suite *suit
 	struct espm_sa *sa;
 
 	KUNIT_ASSERT_NOT_NULL(test, suite);
-	sa = espm_sa_alloc(test->priv, ESPM_DIR_OUT, 0);
+	sa = espm_sa_alloc(test->priv, ESPM_DIR_OUT, cpu_to_be32(300), 0);
 	KUNIT_ASSERT_NOT_NULL(test, sa);
 	sa->suite = suite;
 	sa->esn = esn;

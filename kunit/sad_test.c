@@ -17,6 +17,12 @@ enum {
 	REQIDS		= 8,
 };
 
+/* Nobody changes it while a test looks. */
+static struct espm_path *path_of(const struct espm_sa *sa)
+{
+	return rcu_dereference_protected(sa->path, 1);
+}
+
 /* An SA that is ready for the SAD, with a key that @key tells from others */
 static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
 {
@@ -24,11 +30,10 @@ static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
 	struct crypto_aead *tfm;
 	struct espm_sa *sa;
 
-	sa = espm_sa_alloc(test->priv, dir, ESPM_WINDOW_DEFAULT);
+	sa = espm_sa_alloc(test->priv, dir, cpu_to_be32(spi), ESPM_WINDOW_DEFAULT);
 	KUNIT_ASSERT_NOT_NULL(test, sa);
-	sa->name.spi = cpu_to_be32(spi);
-	sa->name.family = AF_INET;
-	sa->name.dst.v4 = cpu_to_be32(0xc6336402);
+	path_of(sa)->name.family = AF_INET;
+	path_of(sa)->name.dst.v4 = cpu_to_be32(0xc6336402);
 	sa->reqid = 1;
 	sa->suite = espm_suite_find("aes128gcm16");
 	KUNIT_ASSERT_EQ(test, espm_suite_key_len(sa->suite), KEY_LEN);
@@ -71,12 +76,12 @@ static struct espm_sa *make_and_add(struct kunit *test, u8 dir, u32 spi, u32 key
 /* Only for comparison: nobody deletes while a test looks. */
 static struct espm_sa *find(struct espm_net *en, const struct espm_sa_name *name)
 {
-	struct espm_sa *sa;
+	struct espm_path *path;
 
 	rcu_read_lock();
-	sa = espm_sad_find_rcu(en, name);
+	path = espm_sad_find_rcu(en, name);
 	rcu_read_unlock();
-	return sa;
+	return path ? path->sa : NULL;
 }
 
 static struct espm_sa *find_id(struct espm_net *en, u32 id)
@@ -98,7 +103,7 @@ static void found_by_every_byte_of_its_name(struct kunit *test)
 {
 	struct espm_net *en = test->priv;
 	struct espm_sa *sa = make_and_add(test, ESPM_DIR_IN, 256, 1);
-	struct espm_sa_name name = sa->name;
+	struct espm_sa_name name = path_of(sa)->name;
 	u32 i;
 
 	KUNIT_EXPECT_PTR_EQ(test, find(en, &name), sa);
@@ -129,19 +134,19 @@ static void duplicate_name_is_refused(struct kunit *test)
 	/* Nothing has changed: its key and its reqid are free. */
 	KUNIT_EXPECT_EQ(test, second->state, ESPM_SA_LARVAL);
 	KUNIT_EXPECT_NULL(test, second->link);
-	KUNIT_EXPECT_PTR_EQ(test, find(en, &first->name), first);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &path_of(first)->name), first);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_name.nelems), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.nelems), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.links.nelems), 1);
 	KUNIT_EXPECT_PTR_EQ(test, out_of(first->link), first);
 
 	/* Under another name the same SA is welcome. */
-	second->name.spi = cpu_to_be32(301);
+	path_of(second)->name.spi = cpu_to_be32(301);
 	KUNIT_EXPECT_EQ(test, add(second, NULL), 0);
 	/* The other direction, and the other family, are other names. */
 	make_and_add(test, ESPM_DIR_IN, 300, 3);
 	second = make_sa(test, ESPM_DIR_OUT, 300, 4);
-	second->name.family = AF_INET6;
+	path_of(second)->name.family = AF_INET6;
 	KUNIT_EXPECT_EQ(test, add(second, NULL), 0);
 }
 
@@ -157,7 +162,7 @@ static void same_key_outbound_is_refused(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, extack._msg,
 			   "another outbound SA has this key: each SA needs a key of its own");
 	KUNIT_EXPECT_EQ(test, second->state, ESPM_SA_LARVAL);
-	KUNIT_EXPECT_NULL(test, find(en, &second->name));
+	KUNIT_EXPECT_NULL(test, find(en, &path_of(second)->name));
 	KUNIT_EXPECT_EQ(test, first->link->users, 1);
 
 	/* Inbound, the same key is the other end's affair. */
@@ -252,7 +257,7 @@ static void larval_sa_is_freed_at_once(struct kunit *test)
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(widths); i++) {
-		sa = espm_sa_alloc(en, ESPM_DIR_IN, widths[i]);
+		sa = espm_sa_alloc(en, ESPM_DIR_IN, cpu_to_be32(300), widths[i]);
 		KUNIT_ASSERT_NOT_NULL(test, sa);
 		KUNIT_EXPECT_EQ(test, sa->replay->window, widths[i]);
 		espm_sa_free(sa);
@@ -284,10 +289,10 @@ static void crowd_comes_and_goes(struct kunit *test)
 			crowd[at] = NULL;
 			n--;
 		} else {
-			sa = espm_sa_alloc(en, at % 4 ? ESPM_DIR_OUT : ESPM_DIR_IN, 64);
+			sa = espm_sa_alloc(en, at % 4 ? ESPM_DIR_OUT : ESPM_DIR_IN,
+					   cpu_to_be32(256 + at), 64);
 			KUNIT_ASSERT_NOT_NULL(test, sa);
-			sa->name.spi = cpu_to_be32(256 + at);
-			sa->name.family = AF_INET6;
+			path_of(sa)->name.family = AF_INET6;
 			sa->reqid = 1 + at % REQIDS;
 			memcpy(sa->key_name, &at, sizeof(at));
 			KUNIT_ASSERT_EQ(test, add(sa, NULL), 0);
@@ -303,7 +308,7 @@ static void crowd_comes_and_goes(struct kunit *test)
 		for (at = 0; at < CROWD; at++) {
 			if (!crowd[at])
 				continue;
-			KUNIT_ASSERT_PTR_EQ(test, find(en, &crowd[at]->name), crowd[at]);
+			KUNIT_ASSERT_PTR_EQ(test, find(en, &path_of(crowd[at])->name), crowd[at]);
 			KUNIT_ASSERT_PTR_EQ(test, find_id(en, crowd[at]->id), crowd[at]);
 			r = at % REQIDS;
 			if (at % 4 && (newest[r] == U32_MAX || age[newest[r]] < age[at]))
@@ -329,32 +334,156 @@ static void crowd_comes_and_goes(struct kunit *test)
 	KUNIT_EXPECT_GT(test, n, CROWD / 4);
 }
 
+/* The next number of an SA, 0 where there is none */
+static u64 next_seq(struct kunit *test, struct espm_sa *sa)
+{
+	enum espm_counter why;
+	u64 seq;
+
+	local_bh_disable();
+	rcu_read_lock();
+	why = espm_sa_next_seq(sa, 100, &seq);
+	rcu_read_unlock();
+	local_bh_enable();
+	if (why == ESPM_PASS)
+		return seq;
+	KUNIT_EXPECT_EQ(test, why, ESPM_OUT_SEQ_END);
+	return 0;
+}
+
 /* RFC 4303 section 3.3.3: a sequence number must not cycle. */
 static void sequence_ends(struct kunit *test)
 {
 	struct espm_sa *sa = make_and_add(test, ESPM_DIR_OUT, 300, 1);
 	u32 i;
 
-	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 1ULL);
-	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 2ULL);
+	KUNIT_EXPECT_EQ(test, next_seq(test, sa), 1ULL);
+	KUNIT_EXPECT_EQ(test, next_seq(test, sa), 2ULL);
 	atomic64_set(&sa->seq, U32_MAX - 1);
-	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), (u64)U32_MAX);
+	KUNIT_EXPECT_EQ(test, next_seq(test, sa), (u64)U32_MAX);
 	KUNIT_EXPECT_TRUE(test, espm_sa_usable(sa));
 	for (i = 0; i < 3; i++)
-		KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 0ULL);
+		KUNIT_EXPECT_EQ(test, next_seq(test, sa), 0ULL);
 	KUNIT_EXPECT_FALSE(test, espm_sa_usable(sa));
 
-	sa = make_and_add(test, ESPM_DIR_OUT, 301, 2);
+	sa = make_sa(test, ESPM_DIR_OUT, 301, 2);
 	sa->esn = true;
+	KUNIT_ASSERT_EQ(test, add(sa, NULL), 0);
 	atomic64_set(&sa->seq, U32_MAX);
-	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 1ULL << 32);
+	KUNIT_EXPECT_EQ(test, next_seq(test, sa), 1ULL << 32);
 	/* The last number but one of 64 bits; the last one is never given out. */
 	atomic64_set(&sa->seq, -3);
-	KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), U64_MAX - 1);
+	KUNIT_EXPECT_EQ(test, next_seq(test, sa), U64_MAX - 1);
 	KUNIT_EXPECT_TRUE(test, espm_sa_usable(sa));
 	for (i = 0; i < 3; i++)
-		KUNIT_EXPECT_EQ(test, espm_sa_next_seq(sa), 0ULL);
+		KUNIT_EXPECT_EQ(test, next_seq(test, sa), 0ULL);
 	KUNIT_EXPECT_FALSE(test, espm_sa_usable(sa));
+}
+
+static int move(struct espm_sa *sa, struct espm_path *path)
+{
+	int err;
+
+	mutex_lock(&sa->en->lock);
+	err = espm_sad_move(sa->en, sa, path, NULL);
+	mutex_unlock(&sa->en->lock);
+	return err;
+}
+
+static void moved_sa_is_found_where_it_is(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *sa = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	struct espm_sa *other = make_and_add(test, ESPM_DIR_OUT, 301, 2);
+	struct espm_sa_name was = path_of(sa)->name;
+	struct espm_path *path;
+
+	/* The same name, another source */
+	path = espm_path_clone(path_of(sa));
+	KUNIT_ASSERT_NOT_NULL(test, path);
+	path->src.v4 = cpu_to_be32(0xc6336403);
+	KUNIT_EXPECT_EQ(test, move(sa, path), 0);
+	KUNIT_EXPECT_PTR_EQ(test, path_of(sa), path);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &was), sa);
+
+	/* Another name */
+	path = espm_path_clone(path_of(sa));
+	KUNIT_ASSERT_NOT_NULL(test, path);
+	path->name.dst.v4 = cpu_to_be32(0xc6336409);
+	KUNIT_EXPECT_EQ(test, move(sa, path), 0);
+	KUNIT_EXPECT_NULL(test, find(en, &was));
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &path->name), sa);
+	KUNIT_EXPECT_EQ(test, path->src.v4, cpu_to_be32(0xc6336403));
+
+	/* Somebody's name */
+	path = espm_path_clone(path_of(sa));
+	KUNIT_ASSERT_NOT_NULL(test, path);
+	path->name = path_of(other)->name;
+	KUNIT_EXPECT_EQ(test, move(sa, path), -EEXIST);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &path->name), other);
+	KUNIT_EXPECT_PTR_NE(test, path_of(sa), path);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &path_of(sa)->name), sa);
+	espm_path_free(path);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_name.nelems), 2);
+}
+
+static struct espm_sa *recall(struct espm_net *en, const struct espm_sa_name *name)
+{
+	struct espm_path *path;
+
+	local_bh_disable();
+	rcu_read_lock();
+	path = espm_sad_recall_rcu(en, name);
+	rcu_read_unlock();
+	local_bh_enable();
+	return path ? path->sa : NULL;
+}
+
+/* An inbound SA for any address yields to one for the address itself. */
+static void any_destination_comes_last(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *anywhere = make_sa(test, ESPM_DIR_IN, 300, 1), *here;
+	struct espm_sa_name name;
+
+	path_of(anywhere)->name.dst.v4 = 0;
+	KUNIT_ASSERT_EQ(test, add(anywhere, NULL), 0);
+	name = path_of(anywhere)->name;
+	name.dst.v4 = cpu_to_be32(0xc6336402);
+	KUNIT_EXPECT_PTR_EQ(test, recall(en, &name), anywhere);
+	here = make_and_add(test, ESPM_DIR_IN, 300, 2);
+	KUNIT_EXPECT_PTR_EQ(test, recall(en, &name), here);
+	name.dst.v4 = cpu_to_be32(0xc6336499);
+	KUNIT_EXPECT_PTR_EQ(test, recall(en, &name), anywhere);
+	name.spi = cpu_to_be32(301);
+	KUNIT_EXPECT_NULL(test, recall(en, &name));
+	name.spi = cpu_to_be32(300);
+	name.family = AF_INET6;
+	KUNIT_EXPECT_NULL(test, recall(en, &name));
+	name.family = AF_INET;
+	KUNIT_EXPECT_EQ(test, en->sad.anywhere, 1U);
+	del(anywhere);
+	KUNIT_EXPECT_EQ(test, en->sad.anywhere, 0U);
+	KUNIT_EXPECT_NULL(test, recall(en, &name));
+}
+
+static void another_reqid_takes_over(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *sa = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	struct espm_sa *left = make_and_add(test, ESPM_DIR_OUT, 301, 2);
+	struct espm_link *was = sa->link, *link;
+
+	mutex_lock(&en->lock);
+	link = espm_sad_link_get(en, 2);
+	KUNIT_ASSERT_NOT_NULL(test, link);
+	espm_sad_relink(en, left, link);
+	mutex_unlock(&en->lock);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(was), sa);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), left);
+	KUNIT_EXPECT_EQ(test, left->reqid, 2U);
+	KUNIT_EXPECT_EQ(test, was->users, 1U);
+	KUNIT_EXPECT_EQ(test, link->users, 1U);
 }
 
 static void load_is_summed(struct kunit *test)
@@ -379,10 +508,10 @@ static u32 sealed_len(const struct espm_sa *sa, u32 inner, u32 hdr)
 	u32 payload = sa->mode == ESPM_MODE_TUNNEL ? inner : inner - hdr;
 
 	if (sa->mode == ESPM_MODE_TUNNEL)
-		len += sa->name.family == AF_INET ? 20 : 40;
+		len += path_of(sa)->name.family == AF_INET ? 20 : 40;
 	else
 		len += hdr;
-	if (sa->encap_sport)
+	if (path_of(sa)->encap_sport)
 		len += 8;
 	return len + payload + espm_trailer_len(payload, sa->suite->block);
 }
@@ -390,10 +519,10 @@ static u32 sealed_len(const struct espm_sa *sa, u32 inner, u32 hdr)
 /* One shape of SA: family, encapsulation, and @options bytes behind the IP header */
 static bool mtu_holds(struct kunit *test, const struct espm_sa *sa, u32 mtu, u32 options)
 {
-	u32 hdr = sa->name.family == AF_INET ? 20 : 40;
+	u32 hdr = path_of(sa)->name.family == AF_INET ? 20 : 40;
 	u32 outside = sa->mode == ESPM_MODE_TUNNEL ? 0 : hdr + options;
 	u32 least = outside + 1;
-	u32 inner = espm_sa_inner_mtu(sa, mtu, outside);
+	u32 inner = espm_path_inner_mtu(path_of(sa), mtu, outside);
 	bool holds;
 
 	if (!inner)
@@ -417,8 +546,8 @@ static void try_shapes(struct kunit *test, u8 mode, u32 options)
 	for (i = 0; go_on && (suite = espm_suite_at(i)); i++) {
 		sa->suite = suite;
 		for (shape = 0; shape < 4; shape++) {
-			sa->name.family = shape & 1 ? AF_INET : AF_INET6;
-			sa->encap_sport = cpu_to_be16(shape & 2 ? 4500 : 0);
+			path_of(sa)->name.family = shape & 1 ? AF_INET : AF_INET6;
+			path_of(sa)->encap_sport = cpu_to_be16(shape & 2 ? 4500 : 0);
 			for (mtu = 0; go_on && mtu < 180; mtu++)
 				go_on = mtu_holds(test, sa, mtu, options);
 			for (mtu = 1480; go_on && mtu <= 1500; mtu++)
@@ -456,6 +585,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(larval_sa_is_freed_at_once),
 	KUNIT_CASE(crowd_comes_and_goes),
 	KUNIT_CASE(sequence_ends),
+	KUNIT_CASE(moved_sa_is_found_where_it_is),
+	KUNIT_CASE(any_destination_comes_last),
+	KUNIT_CASE(another_reqid_takes_over),
 	KUNIT_CASE(load_is_summed),
 	KUNIT_CASE(inner_mtu_of_tunnel_is_exact),
 	KUNIT_CASE(inner_mtu_of_transport_fits),

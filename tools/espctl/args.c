@@ -24,6 +24,7 @@ enum kind {
 	KIND_NAME,		/* one of names[], its number is its place */
 	KIND_FAMILY,
 	KIND_ADDR,
+	KIND_END,		/* an address, or any one of its family */
 	KIND_RANGE,
 	KIND_PROTO,
 	KIND_PORTS,
@@ -57,8 +58,11 @@ static const struct word_desc words_known[W_COUNT] = {
 	[W_MODE] = { "mode", "tunnel|transport",
 		     "whether the whole packet goes inside ESP, or its payload",
 		     NAMES(mode_names) },
-	[W_SRC] = { "src", "ADDR", "source of the ESP packets", .kind = KIND_ADDR },
-	[W_DST] = { "dst", "ADDR", "destination of the ESP packets", .kind = KIND_ADDR },
+	[W_SRC] = { "src", "ADDR|any", "source of the ESP packets; any: the one of the route",
+		    .kind = KIND_END },
+	[W_DST] = { "dst", "ADDR|any", "destination of the ESP packets; inbound, any of this host",
+		    .kind = KIND_END },
+	[W_NEW_DST] = { "new-dst", "ADDR|any", "destination from now on", .kind = KIND_END },
 	[W_SUITE] = { "suite", "SUITE", "algorithms, see 'espctl suites'", .kind = KIND_TEXT },
 	[W_KEY_FILE] = { "key-file", "FILE|fd:N|-",
 			 "where the key is read from, as hex: a file, a descriptor, standard input",
@@ -69,11 +73,17 @@ static const struct word_desc words_known[W_COUNT] = {
 		    NAMES(switch_names) },
 	[W_WINDOW] = { "window", "N", "replay window in packets, inbound (1024); 0: no check",
 		       .kind = KIND_U32 },
-	[W_ENCAP] = { "encap", "SPORT DPORT", "ESP in UDP between these ports (RFC 3948)",
+	[W_ENCAP] = { "encap", "SPORT DPORT", "ESP in UDP between these ports (RFC 3948); 0 0: without",
 		      .kind = KIND_PORT_PAIR },
 	[W_KEEPALIVE] = { "keepalive", "SECONDS",
 			  "with encap, outbound: keep a NAT's mapping while nothing is sent (0: off)",
 			  .kind = KIND_U16 },
+	[W_DUMMY] = { "dummy", "SECONDS",
+		      "outbound: send a dummy packet when nothing was sent for so long (0: off)",
+		      .kind = KIND_U16 },
+	[W_ROAM] = { "roam", "on|off",
+		     "inbound: send to where the peer's newest packet came from (off)",
+		     NAMES(switch_names) },
 	[W_MSS_CLAMP] = { "mss-clamp", "on|off", "have TCP connections send what fits (on)",
 			  NAMES(switch_names) },
 	[W_DSCP] = { "dscp", "copy|N", "DSCP of the outer header, 0 to 63 (copy)",
@@ -259,9 +269,12 @@ static int family_parse(struct value *value, const char *word)
 	return 0;
 }
 
-static int addr_value_parse(struct value *value, const char *word)
+static int addr_value_parse(struct value *value, const char *word, enum kind kind)
 {
 	if (addr_parse(&value->addr, word))
+		return 0;
+	value->addr.len = 0;
+	if (kind == KIND_END && !strcmp(word, "any"))
 		return 0;
 	if (strpbrk(word, "/-"))
 		return bad_value(value, "an end point is one address, not a prefix or a range");
@@ -404,7 +417,8 @@ static int value_parse(struct value *value, const struct word_desc *desc, char *
 	case KIND_FAMILY:
 		return family_parse(value, words[0]);
 	case KIND_ADDR:
-		return addr_value_parse(value, words[0]);
+	case KIND_END:
+		return addr_value_parse(value, words[0], desc->kind);
 	case KIND_RANGE:
 		return range_value_parse(value, words[0]);
 	case KIND_PROTO:

@@ -13,9 +13,10 @@
 const struct command commands[] = {
 	{
 		.name = "sa add",
-		.usage = "spi SPI dir in|out mode tunnel|transport src ADDR dst ADDR\n"
+		.usage = "spi SPI dir in|out mode tunnel|transport src ADDR|any dst ADDR|any\n"
 			 "suite SUITE key-file FILE|fd:N|- reqid N\n"
 			 "[esn on|off] [window N] [encap SPORT DPORT [keepalive SECONDS]]\n"
+			 "[dummy SECONDS] [roam on|off]\n"
 			 "[mss-clamp on|off] [dscp copy|N] [ecn on|off] [df copy|clear|set]\n"
 			 "[ttl N] [tfc N]\n"
 			 "[soft-bytes N] [hard-bytes N] [soft-packets N] [hard-packets N]\n"
@@ -26,13 +27,28 @@ const struct command commands[] = {
 		.about = "add a security association",
 		.takes = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID) | WORD(ESN) |
-			 WORD(WINDOW) | WORD(ENCAP) | WORD(KEEPALIVE) | WORD(MSS_CLAMP) |
+			 WORD(WINDOW) | WORD(ENCAP) | WORD(KEEPALIVE) | WORD(DUMMY) |
+			 WORD(ROAM) | WORD(MSS_CLAMP) |
 			 WORD(DSCP) | WORD(ECN) | WORD(DF) | WORD(TTL) | WORD(TFC) |
 			 WORDS_LIFETIME | WORD(SEL) | WORDS_SELECTOR,
 		.needs = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID),
 		.bare = W_COUNT,
 		.run = sa_add,
+	},
+	{
+		.name = "sa update",
+		.usage = "id N | spi SPI dst ADDR dir in|out\n"
+			 "[src ADDR|any] [new-dst ADDR|any] [encap SPORT DPORT] [reqid N]\n"
+			 "[keepalive SECONDS] [dummy SECONDS]\n"
+			 "[soft-bytes N] [hard-bytes N] [soft-packets N] [hard-packets N]\n"
+			 "[soft-seconds N] [hard-seconds N] [soft-use-seconds N]\n"
+			 "[hard-use-seconds N]",
+		.about = "change a security association; what is not named stays, and so do its\n"
+			 "      sequence number, window, keys and counters",
+		.takes = WORDS_SA_NAME | WORDS_CHANGES,
+		.bare = W_COUNT,
+		.run = sa_update,
 	},
 	{
 		.name = "sa del",

@@ -54,6 +54,8 @@ static int complete(const struct args *args, struct question *q)
 	q->proto = value[W_PROTO].given ? value[W_PROTO].number : icmp;
 	q->sport = q->proto == icmp ? echo : 0;
 	q->dport = 0;
+	if (!value[W_SRC].addr.len || !value[W_DST].addr.len)
+		return misuse("explain: a packet has one source and one destination, not 'any'");
 	if (value[W_SRC].addr.len != value[W_DST].addr.len)
 		return misuse("explain: source and destination are of different families");
 	if (value[W_ICMP].given) {

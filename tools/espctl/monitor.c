@@ -26,6 +26,8 @@ static const struct {
 	[ESPM_CMD_SA_SEQ_NEAR_NTF] = { "sa-seq-near", ABOUT_SA },
 	[ESPM_CMD_SA_SEQ_END_NTF] = { "sa-seq-end", ABOUT_SA },
 	[ESPM_CMD_SA_ICV_NTF] = { "sa-icv", ABOUT_SA },
+	[ESPM_CMD_SA_UPDATE_NTF] = { "sa-update", ABOUT_SA },
+	[ESPM_CMD_SA_MAPPING_NTF] = { "sa-mapping", ABOUT_SA },
 	[ESPM_CMD_POLICY_ADD_NTF] = { "policy-add", ABOUT_POLICY },
 	[ESPM_CMD_POLICY_DEL_NTF] = { "policy-del", ABOUT_POLICY },
 	[ESPM_CMD_POLICY_FLUSH_NTF] = { "policy-flush", ABOUT_ALL },

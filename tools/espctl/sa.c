@@ -98,6 +98,8 @@ static void put_sa(struct nl_request *req, const struct args *args, const struct
 	nl_put_number(req, ESPM_A_SA_REPLAY_WINDOW, &value[W_WINDOW]);
 	put_encap(req, &value[W_ENCAP]);
 	put_u16(req, ESPM_A_SA_KEEPALIVE, &value[W_KEEPALIVE]);
+	put_u16(req, ESPM_A_SA_DUMMY, &value[W_DUMMY]);
+	nl_put_small(req, ESPM_A_SA_ROAM, &value[W_ROAM]);
 	nl_put_small(req, ESPM_A_SA_MSS_CLAMP, &value[W_MSS_CLAMP]);
 	nl_put_small(req, ESPM_A_SA_DSCP, &value[W_DSCP]);
 	nl_put_small(req, ESPM_A_SA_ECN, &value[W_ECN]);
@@ -106,6 +108,29 @@ static void put_sa(struct nl_request *req, const struct args *args, const struct
 	put_u16(req, ESPM_A_SA_TFC, &value[W_TFC]);
 	put_lifetime(req, args);
 	selector_put(req, ESPM_A_SA_SELECTOR, args, icmp_proto);
+}
+
+/* Give "any" the family that another address says. */
+static int settle_any(struct args *args)
+{
+	static const enum word ends[] = { W_NEW_DST, W_DST, W_SRC };
+	size_t len = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(ends) && !len; i++)
+		if (args->value[ends[i]].given)
+			len = args->value[ends[i]].addr.len;
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct value *value = &args->value[ends[i]];
+
+		if (!value->given || value->addr.len)
+			continue;
+		if (!len)
+			return misuse("%s any: of which family? Say 0.0.0.0 or ::",
+				      value->said.name);
+		memset(&value->addr, 0, sizeof(value->addr));
+		value->addr.len = len;
+	}
+	return 0;
 }
 
 int sa_add(struct args *args)
@@ -117,7 +142,7 @@ int sa_add(struct args *args)
 	struct key key;
 	int err;
 
-	err = selector_check(args, &icmp_proto);
+	err = selector_check(args, &icmp_proto) ?: settle_any(args);
 	if (err)
 		return err;
 	if (strlen(args->value[W_SUITE].said.value) > ESP_MOD_SUITE_NAME_MAX)
@@ -141,7 +166,7 @@ int sa_add(struct args *args)
 }
 
 /* Whether the words name one SA, and in one way. */
-static int check_name(const struct args *args, bool *named)
+static int check_name(struct args *args, bool *named)
 {
 	const struct value *value = args->value;
 	unsigned int parts = value[W_SPI].given + value[W_DST].given + value[W_DIR].given;
@@ -152,7 +177,19 @@ static int check_name(const struct args *args, bool *named)
 	if (value[W_ID].given ? parts != 0 : parts != 3)
 		return misuse("%s: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'",
 			      args->command->name);
-	return 0;
+	return settle_any(args);
+}
+
+/* The same for a command that must name one. */
+static int need_name(struct args *args)
+{
+	bool named;
+	int err = check_name(args, &named);
+
+	if (err || named)
+		return err;
+	return misuse("%s: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'",
+		      args->command->name);
 }
 
 static void put_name(struct nl_request *req, const struct args *args)
@@ -165,17 +202,45 @@ static void put_name(struct nl_request *req, const struct args *args)
 
 int sa_del(struct args *args)
 {
+	int err = need_name(args);
 	struct nl_request req;
-	bool named;
-	int err;
 
-	err = check_name(args, &named);
 	if (err)
 		return err;
-	if (!named)
-		return misuse("sa del: name the SA by 'id N' or by 'spi SPI dst ADDR dir in|out'");
 	nl_begin(&req, ESPM_CMD_SA_DEL, "sa del");
 	put_name(&req, args);
+	return nl_do(&req, NULL);
+}
+
+static bool changes_something(const struct args *args)
+{
+	unsigned int id;
+
+	for (id = 0; id < W_COUNT; id++)
+		if (args->value[id].given && WORDS_CHANGES & 1ULL << id)
+			return true;
+	return false;
+}
+
+int sa_update(struct args *args)
+{
+	const struct value *value = args->value;
+	int err = need_name(args);
+	struct nl_request req;
+
+	if (err)
+		return err;
+	if (!changes_something(args))
+		return misuse("sa update: say what to change: see 'espctl sa update --help'");
+	nl_begin(&req, ESPM_CMD_SA_UPDATE, "sa update");
+	put_name(&req, args);
+	nl_put_addr(&req, ESPM_A_SA_SRC, &value[W_SRC]);
+	nl_put_addr(&req, ESPM_A_SA_NEW_DST, &value[W_NEW_DST]);
+	put_encap(&req, &value[W_ENCAP]);
+	nl_put_number(&req, ESPM_A_SA_REQID, &value[W_REQID]);
+	put_u16(&req, ESPM_A_SA_KEEPALIVE, &value[W_KEEPALIVE]);
+	put_u16(&req, ESPM_A_SA_DUMMY, &value[W_DUMMY]);
+	put_lifetime(&req, args);
 	return nl_do(&req, NULL);
 }
 
@@ -308,6 +373,10 @@ struct json_object *sa_json(const struct nlmsghdr *nlh)
 	json_object_object_add(o, "mss_clamp",
 			       json_object_new_boolean(nl_number(attr[ESPM_A_SA_MSS_CLAMP])));
 	json_add_number(o, "keepalive", attr[ESPM_A_SA_KEEPALIVE]);
+	json_add_number(o, "dummy", attr[ESPM_A_SA_DUMMY]);
+	if (attr[ESPM_A_SA_ROAM])
+		json_object_object_add(o, "roam",
+				       json_object_new_boolean(nl_number(attr[ESPM_A_SA_ROAM])));
 	add_outer(o, attr);
 	add_life(o, attr);
 	json_object_object_add(o, "drops", drops_json(nlh));
@@ -384,6 +453,8 @@ static void note_outer(struct table *table, const struct nlattr **attr)
 
 	add_word(text, sizeof(text), "mtu", attr[ESPM_A_SA_MTU]);
 	add_word(text, sizeof(text), "keepalive", attr[ESPM_A_SA_KEEPALIVE]);
+	add_word(text, sizeof(text), "dummy", attr[ESPM_A_SA_DUMMY]);
+	add_choice(text, sizeof(text), "roam", nl_number(attr[ESPM_A_SA_ROAM]));
 	add_choice(text, sizeof(text), "mss-clamp off", !nl_number(attr[ESPM_A_SA_MSS_CLAMP]));
 	add_word(text, sizeof(text), "dscp", attr[ESPM_A_SA_DSCP]);
 	add_choice(text, sizeof(text), "ecn off",

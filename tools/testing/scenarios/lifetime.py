@@ -123,7 +123,7 @@ def by_clock(story):
     """Limits in seconds, and clocks that are set meanwhile."""
     for gate, drop in ((story.g1, "out_expired"), (story.g2, "in_expired")):
         began = time.clock_gettime(time.CLOCK_BOOTTIME)
-        monitor, counts = story.tunnel(gate, "soft-seconds 1 hard-seconds 2")
+        monitor, counts = story.tunnel(gate, "soft-seconds 1 hard-seconds 4")
         story.send(1)
         story.arrived(1)
         # The clock of the wall goes back, and forward, and has no say.
@@ -135,12 +135,12 @@ def by_clock(story):
         event, = monitor.await_names("sa-soft")
         equal(event["sa"]["soft_limit"], "seconds", "soft limit")
         took = time.clock_gettime(time.CLOCK_BOOTTIME) - began
-        check(1 <= took < 1.9, f"soft limit of 1 s after {took:.3f} s")
+        check(1 <= took < 4, f"soft limit of 1 s after {took:.3f} s")
         story.send(1)
         story.arrived(1)
         event, = monitor.await_names("sa-hard")
         took = time.clock_gettime(time.CLOCK_BOOTTIME) - began
-        check(2 <= took < 3, f"hard limit of 2 s after {took:.3f} s")
+        check(4 <= took < 6, f"hard limit of 4 s after {took:.3f} s")
         equal((event["sa"]["state"], event["sa"]["hard_limit"]), ("expired", "seconds"), "SA")
         story.send(3)
         counts.become(**{drop: 3})

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A laptop whose address changes keeps its tunnel.
+
+    C eth0 10.9.1.2 ---- N 203.0.113.1 === 203.0.113.2 G ---- S 10.2.0.2
+      eth1 198.51.100.7 =================== 198.51.100.2
+      inside 10.8.0.1
+
+N is a router with nftables that masquerades. First N is given another address,
+then C goes over to another network, without N. The SAs of C have "any" as its
+own address; the inbound SA of G has "roam", and nobody calls espctl meanwhile.
+"""
+
+import os
+import struct
+
+from lab import Counts, Monitor, Packet, Wire, check, checksum, drain, equal, eventually
+
+SUITE = "aes128gcm16"
+GATE, NAT, NEW_NAT, NEW_HOST = "203.0.113.2", "203.0.113.1", "203.0.113.9", "198.51.100.7"
+RULES = """table ip nat {
+    chain postrouting { type nat hook postrouting priority 100
+        oifname "wan" masquerade
+    }
+}"""
+PART = 150_000
+DEBUG_PART = 40_000
+
+
+class Road:
+    """The topology, with the tunnel."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.c, self.n, self.g, self.s = lab.build("C", "N", "G", "S", v6=False)
+        lab.join("C:eth0 N:c0", "N:wan G:wan", "C:eth1 G:dmz", "G:lan S:eth0")
+        self.c.ip(f"""link set lo up
+                      addr add 10.8.0.1/32 dev lo
+                      addr add 10.9.1.2/24 dev eth0
+                      addr add {NEW_HOST}/24 dev eth1
+                      link set eth0 up
+                      route add default via 10.9.1.1
+                      route add 10.2.0.0/24 via 10.9.1.1 src 10.8.0.1""")
+        self.n.ip(f"""link set lo up
+                      addr add 10.9.1.1/24 dev c0
+                      addr add {NAT}/24 dev wan
+                      link set c0 up
+                      link set wan up""")
+        self.n.run("nft -f -", text=RULES)
+        self.g.ip(f"""link set lo up
+                      addr add {GATE}/24 dev wan
+                      addr add 198.51.100.2/24 dev dmz
+                      addr add 10.2.0.1/24 dev lan
+                      link set wan up
+                      link set dmz up
+                      link set lan up
+                      route add 10.8.0.0/24 via {NAT}""")
+        self.s.ip("""link set lo up
+                     addr add 10.2.0.2/24 dev eth0
+                     link set eth0 up
+                     route add default via 10.2.0.1""")
+        there, back = os.urandom(20), os.urandom(20)
+        for ns, out, come in ((self.c, "out", "in"), (self.g, "in", "out")):
+            ns.policy(f"dir {out} src 10.8.0.1 dst 10.2.0.0/24 action protect reqid 1")
+            ns.policy(f"dir {come} src 10.2.0.0/24 dst 10.8.0.1 action protect reqid 1")
+        self.g.sa("in", 0x1001, NAT, GATE, SUITE, there, more="reqid 1 encap 4500 4500 roam on")
+        self.g.sa("out", 0x1002, GATE, NAT, SUITE, back, more="reqid 1 encap 4500 4500")
+        self.c.sa("in", 0x1002, GATE, "any", SUITE, back, more="reqid 1 encap 4500 4500")
+        self.c.sa("out", 0x1001, "any", GATE, SUITE, there, more="reqid 1 encap 4500 4500 dummy 1")
+        self.monitor = Monitor(self.g)
+
+    def peers(self):
+        """Where G believes C to be: of its SA in, and of its SA out."""
+        sas = self.g.sas()
+        return ((sas[0x1001]["src"], sas[0x1001]["encap_sport"]),
+                (sas[0x1002]["dst"], sas[0x1002]["encap_dport"]))
+
+
+def push(source, sink, data):
+    """A part of a TCP stream, and nothing the other way."""
+    source.setblocking(False)
+    sink.settimeout(40)
+    left, got = memoryview(data), bytearray()
+    while len(got) < len(data):
+        if left:
+            try:
+                left = left[source.send(left[:1 << 16]):]
+            except BlockingIOError:
+                pass
+        part = sink.recv(1 << 18)
+        check(part, "TCP connection ended early")
+        got.extend(part)
+    check(got == data, "the TCP stream differs from what was sent")
+    source.settimeout(10)
+
+
+def moved(road, addr):
+    """G is told so, and shows it: (address, port) of C."""
+    def both_moved():
+        peers = road.peers()
+        return peers[0][0] == addr and peers[0] == peers[1] and peers
+    peers = eventually(both_moved, f"G sends to {addr}", 20)
+    events = [e for e in road.monitor.take() if e["event"] == "sa-mapping"]
+    road.monitor.seen = []
+    told = {int(e["sa"]["spi"], 0): e["sa"] for e in events}
+    equal(sorted(told), [0x1001, 0x1002], "SAs told to have moved")
+    equal((told[0x1001]["src"], told[0x1002]["dst"]), (addr, addr), "addresses told")
+    return peers[0]
+
+
+def stream(road, part):
+    """One TCP connection, and two moves in the middle of it."""
+    listener = road.s.listen("10.2.0.2")
+    near, far = road.c.connect(listener, "10.8.0.1")
+    listener.close()
+    # N gives ports of its own choice, or the same.
+    moved_to = [road.peers()[0]]
+    push(near, far, os.urandom(part))
+    push(far, near, os.urandom(part))
+
+    # The NAT gets another address: what it knew is gone.
+    road.n.ip(f"""addr add {NEW_NAT}/24 dev wan
+                  addr del {NAT}/24 dev wan
+                  addr replace {NEW_NAT}/24 dev wan""")
+    # C has nothing to say, and S much: only the dummy packets tell.
+    push(far, near, os.urandom(part))
+    moved_to.append(moved(road, NEW_NAT))
+    push(near, far, os.urandom(part))
+
+    # Another network.
+    road.c.ip(f"""link set eth1 up
+                  route replace {GATE}/32 via 198.51.100.2
+                  route replace 10.2.0.0/24 via 198.51.100.2 src 10.8.0.1
+                  link set eth0 down""")
+    push(far, near, os.urandom(part))
+    moved_to.append(moved(road, NEW_HOST))
+    push(near, far, os.urandom(part))
+    equal(moved_to[2], (NEW_HOST, 4500), "where C is in the end")
+    near.close()
+    equal(far.recv(1), b"", "behind the TCP stream")
+    far.close()
+    for name, ns in (("C", road.c), ("G", road.g)):
+        equal(ns.drops(), {}, f"drops of {name}")
+    check(road.g.stats()["in_dummy"] > 0 and road.c.stats()["out_dummy"] > 0, "dummy packets")
+
+
+def as_if_from(frame, addr, port, spoil=False):
+    """A frame of ESP in UDP as it would come from elsewhere."""
+    ip = bytearray(frame[14:])
+    ip[12:16] = bytes(int(part) for part in addr.split("."))
+    ip[10:12] = b"\0\0"
+    ip[10:12] = struct.pack("!H", checksum(bytes(ip[:20])))
+    ip[20:22] = struct.pack("!H", port)
+    if spoil:
+        ip[-1] ^= 1
+    return frame[:14] + bytes(ip)
+
+
+def forged(road):
+    """Packets from elsewhere that are not the newest, or not C's."""
+    near, far = road.c.udp("10.8.0.1", 9), road.s.udp("10.2.0.2", 9)
+    before = road.peers()
+    wire = Wire(road.c, "eth1", f"udp and dst {GATE}")
+    for number in range(6):
+        near.sendto(bytes([number]), ("10.2.0.2", 9))
+        far.recv(10)
+    frames = [frame for frame in wire.packets() if len(frame) > 80]
+    counts = Counts(road.g)
+    # Six that were received.
+    for frame in frames:
+        wire.send(as_if_from(frame, "198.51.100.66", 6666))
+    counts.become(in_replay_seen=len(frames))
+    # One that nobody has sealed.
+    fresh = bytearray(frames[-1])
+    at = 14 + 20 + 8 + 4
+    fresh[at:at + 4] = struct.pack("!I", struct.unpack_from("!I", fresh, at)[0] + 1000)
+    wire.send(as_if_from(bytes(fresh), "198.51.100.66", 6666))
+    counts.become(in_replay_seen=len(frames), in_icv=1)
+    # One of C's that comes late, when a newer one was there: authentic, and no news.
+    # C's own way is closed meanwhile, for what is held back.
+    road.c.run("nft -f -", text="""table ip hold {
+        chain out { type filter hook output priority 0
+            udp dport 4500 udp length > 60 drop
+        }
+    }""")
+    equal(road.peers(), before, "where G believes C to be")
+    road.c.run("nft delete table ip hold")
+    near.sendto(b"still here", ("10.2.0.2", 9))
+    equal(far.recv(100), b"still here", "what arrives")
+    equal(road.peers(), before, "where G believes C to be")
+    wire.close()
+    near.close()
+    far.close()
+    events = {event["event"] for event in road.monitor.take()}
+    check("sa-mapping" not in events, f"events {events}")
+
+
+def main(lab):
+    road = Road(lab)
+    part = DEBUG_PART if lab.debug else PART
+    with lab.test("stream", "a TCP stream goes on while the NAT in front of the laptop gets another address, and "
+                            "while the laptop goes to another network; each move is told"):
+        stream(road, part)
+    with lab.test("forged", "packets from elsewhere that are replayed or forged move nothing"):
+        forged(road)
+    equal(road.monitor.stop(), 0, "status of espctl monitor")
