@@ -22,6 +22,12 @@ RULES = """table ip nat {
         oifname "wan" masquerade
     }
 }"""
+# Before all else, esp_mod's own hooks included
+HOLE = """table ip hole {
+    chain in { type filter hook prerouting priority -500
+        udp dport 4500 drop
+    }
+}"""
 PART = 150_000
 DEBUG_PART = 40_000
 
@@ -176,14 +182,15 @@ def forged(road):
     wire.send(as_if_from(bytes(fresh), "198.51.100.66", 6666))
     counts.become(in_replay_seen=len(frames), in_icv=1)
     # One of C's that comes late, when a newer one was there: authentic, and no news.
-    # C's own way is closed meanwhile, for what is held back.
-    road.c.run("nft -f -", text="""table ip hold {
-        chain out { type filter hook output priority 0
-            udp dport 4500 udp length > 60 drop
-        }
-    }""")
+    road.g.run("nft -f -", text=HOLE)
+    near.sendto(b"late", ("10.2.0.2", 9))
+    late = eventually(lambda: [frame for frame in wire.packets() if len(frame) > 80], "the late one")[0]
+    road.g.run("nft delete table ip hole")
+    near.sendto(b"newer", ("10.2.0.2", 9))
+    equal(far.recv(100), b"newer", "what arrives")
+    wire.send(as_if_from(late, "198.51.100.66", 6666))
+    equal(far.recv(100), b"late", "what arrives late")
     equal(road.peers(), before, "where G believes C to be")
-    road.c.run("nft delete table ip hold")
     near.sendto(b"still here", ("10.2.0.2", 9))
     equal(far.recv(100), b"still here", "what arrives")
     equal(road.peers(), before, "where G believes C to be")

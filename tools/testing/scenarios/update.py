@@ -94,8 +94,9 @@ def kept(g1, g2, near, far):
 
 def other_family(g1, g2, near, far):
     """From IPv4 to IPv6, then into UDP, and back."""
-    g1.ip("addr add 2001:db8::1/64 dev wan nodad")
-    g2.ip("addr add 2001:db8::2/64 dev wan nodad")
+    for gate, net in ((g1, 1), (g2, 2)):
+        gate.sysctl("net/ipv6/conf/wan/disable_ipv6", 0)
+        gate.ip(f"addr add 2001:db8::{net}/64 dev wan nodad")
     wire = Wire(g1, "wan", "esp or udp")
 
     def seen(kind):
@@ -184,7 +185,7 @@ def refused(lab, g1):
             (f"{nine} soft-bytes 7 hard-bytes 7", "a soft limit must be lower than the hard one of its kind"),
             ("sa update spi 0x1009 dst 192.0.2.99 dir out encap 0 0",
              "the SA keeps a NAT's mapping alive: take keepalive away, too"),
-            ("sa update spi 0x1002 dst any dir in dummy 5", "only an outbound SA sends dummy packets")):
+            ("sa update spi 0x1002 dst 0.0.0.0 dir in dummy 5", "only an outbound SA sends dummy packets")):
         done = g1.espctl(words, good=False)
         equal(done.returncode, 1, f"status of '{words}'")
         check(why in done.stderr and len(done.stderr.splitlines()) == 1, f"'{words}' is answered {done.stderr!r}")
