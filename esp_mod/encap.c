@@ -233,9 +233,9 @@ static void put_outer(struct sk_buff *skb, const struct espm_way *way, u8 tos, b
 	skb_reset_transport_header(skb);
 	skb_dst_drop(skb);
 	skb_dst_set(skb, dst_clone(dst));
-	memset(skb->cb, 0, sizeof(skb->cb));
 
 	if (path->name.family == AF_INET) {
+		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 		/* To the stack, too, the route's own MTU counts: see espm_encap_path_mtu(). */
 		IPCB(skb)->flags = IPSKB_FORWARDED;
 		outer.ttl = sa->ttl ?: ip4_dst_hoplimit(dst);
@@ -249,6 +249,7 @@ static void put_outer(struct sk_buff *skb, const struct espm_way *way, u8 tos, b
 		outer.ttl = sa->ttl ?: ip6_dst_hoplimit(dst);
 		skb_push(skb, sizeof(struct ipv6hdr));
 		skb_reset_network_header(skb);
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
 		/* Nobody but the source makes fragments of IPv6. */
 		if (learned_mtu(path) && learned_mtu(path) <= dst_mtu(dst))
 			IP6CB(skb)->frag_max_size = learned_mtu(path);

@@ -168,6 +168,36 @@ int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset
 }
 
 /**
+ * espm_flow_brief() - the values of a packet of the plainest kind
+ * @brief: result
+ * @skb: the packet, with its network header
+ *
+ * TCP or UDP in IPv4, whole, without options, and not IKE: nothing is hidden
+ * in it, and nothing exempts it.
+ *
+ * Context: any.
+ * Return: false for any other packet.
+ */
+bool espm_flow_brief(struct espm_brief *brief, const struct sk_buff *skb)
+{
+	const struct iphdr *ip = ip_hdr(skb);
+	const __be16 *port = (const void *)(ip + 1);
+
+	if (*(const u8 *)ip != 0x45 || ip->frag_off & htons(IP_MF | IP_OFFSET) ||
+	    (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) ||
+	    (const u8 *)(port + 2) > skb_tail_pointer(skb))
+		return false;
+	brief->src = ip->saddr;
+	brief->dst = ip->daddr;
+	brief->sport = ntohs(port[0]);
+	brief->dport = ntohs(port[1]);
+	brief->proto = ip->protocol;
+	return brief->proto == IPPROTO_TCP ||
+	       (brief->sport != ESPM_PORT_IKE && brief->dport != ESPM_PORT_IKE &&
+		brief->sport != ESPM_PORT_NATT && brief->dport != ESPM_PORT_NATT);
+}
+
+/**
  * espm_flow_is_local() - is an address this host's, or does it listen to it?
  * @net: the namespace
  * @addr: the address

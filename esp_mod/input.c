@@ -221,6 +221,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	enum espm_counter why;
 	enum espm_match match;
 	struct espm_path *path = NULL;
+	struct espm_brief brief;
 	struct espm_flow flow;
 	unsigned long gen;
 
@@ -229,6 +230,9 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	/* All packets of an SA are one flow: one answer does for them (-170 instructions). */
 	gen = espm_spd_generation(&en->spd);
 	if (!behind_nat && is_alone(en, skb, gen))
+		return ESPM_ACCEPT;
+	if (!behind_nat && espm_flow_brief(&brief, skb) &&
+	    espm_spd_recall_rcu(en, ESPM_DIR_IN, &brief, &policy) && !policy)
 		return ESPM_ACCEPT;
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN)) {
 		espm_count(en, ESPM_IN_UNREADABLE);

@@ -150,6 +150,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	enum espm_counter why;
 	enum espm_match match;
 	struct espm_path *path = NULL;
+	struct espm_brief brief;
 	struct espm_flow flow;
 	unsigned long gen;
 
@@ -161,6 +162,14 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		path = espm_sa_path_rcu(origin.sa);
 		if (READ_ONCE(path->alone) == gen && espm_encap_is_of(skb, path))
 			return ESPM_ACCEPT;
+	}
+	/* What is forwarded is no packet of ours that has lost its mark. */
+	if (!origin.reqid && !behind_nat && skb->skb_iif && espm_flow_brief(&brief, skb) &&
+	    espm_spd_recall_rcu(en, ESPM_DIR_OUT, &brief, &policy)) {
+		match = ESPM_MATCH;
+		if (!policy)
+			return ESPM_ACCEPT;
+		goto decide;
 	}
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT)) {
 		espm_count(en, ESPM_OUT_UNREADABLE);
@@ -182,6 +191,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		return ESPM_ACCEPT;
 	}
 
+decide:
 	this_cpu_inc(*policy->hits);
 	answer = judge(policy, match, origin.depth, &egress->sa, &why);
 	if (answer != ESPM_STEAL) {

@@ -67,6 +67,22 @@ struct espm_selector {
 	bool any_proto;
 };
 
+/**
+ * struct espm_brief - what tells one flow of plain IPv4 from another
+ * @src: address
+ * @dst: address
+ * @sport: port
+ * @dport: port
+ * @proto: TCP or UDP
+ */
+struct espm_brief {
+	__be32 src;
+	__be32 dst;
+	u16 sport;
+	u16 dport;
+	u8 proto;
+};
+
 enum espm_match {
 	ESPM_MISS,
 	ESPM_MATCH,

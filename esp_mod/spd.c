@@ -361,16 +361,21 @@ static struct espm_policy *search(struct espm_net *en, u8 dir, const struct espm
 	return best;
 }
 
+static u32 hash4(u8 dir, __be32 src, __be32 dst, u8 proto, u16 sport, u16 dport)
+{
+	return (__force u32)src + 3 * (__force u32)dst + sport + (dport << 16) + proto +
+	       (dir << 8);
+}
+
 static u32 hash_of(u8 dir, const struct espm_flow *flow)
 {
-	u32 sum = (__force u32)flow->src.w[0] + 3 * (__force u32)flow->dst.w[0];
+	u32 sum = hash4(dir, flow->src.v4, flow->dst.v4, flow->proto, flow->sport, flow->dport);
 	u8 i;
 
 	if (flow->family == AF_INET6)
 		for (i = 1; i < ARRAY_SIZE(flow->src.w); i++)
 			sum = 5 * sum + (__force u32)flow->src.w[i] +
 			      3 * (__force u32)flow->dst.w[i];
-	sum += flow->sport + (flow->dport << 16) + flow->proto + (dir << 8);
 	return hash_32(sum, ilog2(ESPM_SPD_SLOTS));
 }
 
@@ -382,6 +387,44 @@ static bool is_same(const struct espm_flow *a, const struct espm_flow *b)
 	if (a->family == AF_INET)
 		return a->src.v4 == b->src.v4 && a->dst.v4 == b->dst.v4;
 	return ipv6_addr_equal(&a->src.v6, &b->src.v6) && ipv6_addr_equal(&a->dst.v6, &b->dst.v6);
+}
+
+/**
+ * espm_spd_recall_rcu() - what was decided lately for packets of a flow
+ * @en: the namespace
+ * @dir: enum espm_direction
+ * @brief: the flow
+ * @policy: result: the policy, borrowed, or NULL if none matches
+ *
+ * As espm_spd_match_rcu(), where it has gone before; it spares a packet the
+ * reading of what is the same in all of them (130 instructions, three times for
+ * each packet from gateway to gateway).
+ *
+ * Context: softirqs off, under rcu_read_lock().
+ * Return: false if nothing is known.
+ */
+bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, const struct espm_brief *brief,
+			 struct espm_policy **policy)
+{
+	struct espm_spd_cache __percpu *cache = READ_ONCE(en->spd.cache);
+	const struct espm_spd_slot *slot;
+	const struct espm_flow *flow;
+	u32 sum;
+
+	if (!cache)
+		return false;
+	lockdep_assert(in_softirq());
+	sum = hash4(dir, brief->src, brief->dst, brief->proto, brief->sport, brief->dport);
+	slot = &this_cpu_ptr(cache)->slot[hash_32(sum, ilog2(ESPM_SPD_SLOTS))];
+	flow = &slot->flow;
+	if (slot->gen != espm_spd_generation(&en->spd) || slot->dir != dir ||
+	    flow->src.v4 != brief->src || flow->dst.v4 != brief->dst ||
+	    flow->sport != brief->sport || flow->dport != brief->dport ||
+	    flow->proto != brief->proto || flow->family != AF_INET ||
+	    flow->ports != ESPM_PORTS_SEEN || flow->vital)
+		return false;
+	*policy = slot->policy;
+	return true;
 }
 
 /**

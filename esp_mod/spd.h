@@ -135,6 +135,8 @@ int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
 		 struct netlink_ext_ack *extack);
 void espm_spd_del(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_flush(struct espm_net *en);
+bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, const struct espm_brief *brief,
+			 struct espm_policy **policy);
 struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, const struct espm_flow *flow,
 				       enum espm_match *match);
 struct espm_policy *espm_spd_find_id_rcu(struct espm_net *en, u32 id);
