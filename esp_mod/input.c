@@ -72,7 +72,7 @@ static bool find_upper6(const struct sk_buff *skb, u32 *next_at, u32 *upper, u8 
 
 /* Look for ESP, alone or in UDP, and for the path of its SA. */
 static struct espm_path *find_path(struct espm_net *en, const struct sk_buff *skb,
-			       struct espm_ingress *ingress, enum espm_counter *why)
+				   struct espm_ingress *ingress, enum espm_counter *why)
 {
 	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
 	const struct udphdr *udp;
@@ -567,7 +567,8 @@ static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_b
 		return ESPM_IN_SELECTOR;
 	}
 	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, &flow, &match);
-	if (!policy || policy->action != ESPM_ACTION_PROTECT || policy->reqid != READ_ONCE(sa->reqid))
+	if (!policy || policy->action != ESPM_ACTION_PROTECT ||
+	    policy->reqid != READ_ONCE(sa->reqid))
 		return ESPM_IN_POLICY;
 	if (match == ESPM_BLIND)
 		return ESPM_IN_HIDDEN_PORTS;

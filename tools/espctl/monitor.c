@@ -33,12 +33,17 @@ static const struct {
 	[ESPM_CMD_POLICY_FLUSH_NTF] = { "policy-flush", ABOUT_ALL },
 };
 
-static volatile sig_atomic_t stopped;
+static sig_atomic_t stopped;
 
 static void stop(int signal)
 {
 	(void)signal;
-	stopped = 1;
+	__atomic_store_n(&stopped, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_stopped(void)
+{
+	return __atomic_load_n(&stopped, __ATOMIC_RELAXED);
 }
 
 /* Only while the process waits, so that none comes between the question and the wait. */
@@ -128,23 +133,24 @@ int monitor(struct args *args)
 	const struct value *count = &args->value[W_EVENTS], *timeout = &args->value[W_TIMEOUT];
 	__u64 wanted = count->given ? count->number : ~0ULL;
 	struct timespec end, left, *limit = NULL;
+	const char *what = args->command->name;
 	struct nl_reply reply = { };
 	bool over = false;
 	int err;
 
-	err = nl_listen("monitor");
+	err = nl_listen(what);
 	if (err)
 		return err;
 	expect_signals();
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += timeout->given ? timeout->number : 0;
-	while (!err && wanted && !stopped && !over) {
+	while (!err && wanted && !is_stopped() && !over) {
 		if (timeout->given) {
 			left = time_left(&end);
 			limit = &left;
 			over = !left.tv_sec && !left.tv_nsec;
 		}
-		switch (nl_hear(&reply, limit, "monitor")) {
+		switch (nl_hear(&reply, limit, what)) {
 		case NL_HEARD:
 			err = print_events(&reply, args->json, &wanted);
 			break;
@@ -152,7 +158,7 @@ int monitor(struct args *args)
 			err = print_event("lost", ABOUT_ALL, NULL, args->json);
 			break;
 		case NL_SILENCE:
-			over = !stopped;
+			over = !is_stopped();
 			break;
 		case NL_BROKEN:
 			err = STATUS_REFUSED;
@@ -161,7 +167,7 @@ int monitor(struct args *args)
 	}
 	nl_free(&reply);
 	if (!err && over && count->given)
-		return refuse("monitor: in %u s only %u of %u events", timeout->number,
+		return refuse("%s: in %u s only %u of %u events", what, timeout->number,
 			      (__u32)(count->number - wanted), count->number);
 	return err;
 }
