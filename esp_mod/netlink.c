@@ -447,6 +447,21 @@ static int read_idle(struct genl_info *info, const struct espm_path *path, struc
 	return 0;
 }
 
+/* Where the numbers of a restored SA go on. */
+static int read_seq(struct genl_info *info, struct espm_sa *sa)
+{
+	struct nlattr *attr = info->attrs[ESPM_A_SA_SEQ];
+	u64 seq = attr ? nla_get_u64(attr) : 0;
+
+	if (seq >= espm_sa_last_seq(sa))
+		return REFUSE(info, attr, -ERANGE, "no sequence number is left behind this one");
+	if (seq && sa->dir == ESPM_DIR_OUT)
+		atomic64_set(&sa->seq, seq);
+	else if (seq)
+		espm_replay_resume(sa->replay, seq);
+	return 0;
+}
+
 static int read_roam(struct genl_info *info, struct espm_sa *sa)
 {
 	struct nlattr *attr = info->attrs[ESPM_A_SA_ROAM];
@@ -577,6 +592,7 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 	      read_outer(info, sa) ?:
 	      read_idle(info, path, &idle) ?:
 	      read_roam(info, sa) ?:
+	      read_seq(info, sa) ?:
 	      read_selector(info, attrs[ESPM_A_SA_SELECTOR], 0, &sa->sel) ?:
 	      read_lifetime(info, &life) ?:
 	      start_limits(info, sa, &life) ?:

@@ -60,6 +60,7 @@ const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_ROAM + 1] = {
 	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
 	[ESPM_A_SA_DUMMY] = { .type = NLA_U16, },
 	[ESPM_A_SA_ROAM] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_SEQ] = { .type = NLA_U64, },
 };
 
 /* ESPM_CMD_SA_DEL - do */

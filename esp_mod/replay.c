@@ -48,6 +48,19 @@ void espm_replay_init(struct espm_replay *r, u32 window)
 }
 
 /**
+ * espm_replay_resume() - go on where another window has ended
+ * @r: an empty window
+ * @top: highest number that may have been received; those below count as received
+ */
+void espm_replay_resume(struct espm_replay *r, u64 top)
+{
+	memset(r->ring, 0xff, ((size_t)r->mask + 1) * sizeof(u64));
+	/* Of the numbers that follow, those in the next words are cleared as the window moves. */
+	r->ring[word_of(r, top)] = bit_of(top) | (bit_of(top) - 1);
+	r->top = top;
+}
+
+/**
  * espm_replay_infer() - the 64-bit number of an ESN packet (RFC 4303 app. A2)
  * @r: the window
  * @lo: the low 32 bits, from the wire

@@ -33,6 +33,7 @@ struct espm_replay {
 
 size_t espm_replay_size(u32 window);
 void espm_replay_init(struct espm_replay *r, u32 window);
+void espm_replay_resume(struct espm_replay *r, u64 top);
 u64 espm_replay_infer(const struct espm_replay *r, u32 lo);
 enum espm_replay_verdict espm_replay_check(const struct espm_replay *r, u64 seq);
 enum espm_replay_verdict espm_replay_commit(struct espm_replay *r, u64 seq);

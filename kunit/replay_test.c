@@ -340,7 +340,35 @@ static void exit_replay(struct kunit *test)
 	unmake(test);
 }
 
+/* What was resumed behind refuses all up to there, and takes all that follows, once. */
+static void resumed_window_goes_on(struct kunit *test)
+{
+	static const u64 tops[] = { 0, 1, 63, 64, 65, 1000, U32_MAX, 1ULL << 32, 0x123456789a };
+	struct espm_replay *r;
+	u32 w, t;
+	u64 seq;
+
+	for (w = 0; w < ARRAY_SIZE(windows); w++) {
+		r = kunit_kzalloc(test, espm_replay_size(windows[w]), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, r);
+		for (t = 0; windows[w] && t < ARRAY_SIZE(tops); t++) {
+			u64 first = tops[t] >= windows[w] ? tops[t] - windows[w] + 1 : 0;
+
+			espm_replay_init(r, windows[w]);
+			espm_replay_resume(r, tops[t]);
+			for (seq = first; seq <= tops[t] && seq < first + 3000; seq++)
+				KUNIT_ASSERT_NE(test, espm_replay_check(r, seq), ESPM_REPLAY_NEW);
+			for (seq = tops[t] + 1; seq < tops[t] + 200; seq++) {
+				KUNIT_ASSERT_EQ(test, espm_replay_commit(r, seq), ESPM_REPLAY_NEW);
+				KUNIT_ASSERT_NE(test, espm_replay_commit(r, seq), ESPM_REPLAY_NEW);
+			}
+		}
+		kunit_kfree(test, r);
+	}
+}
+
 static struct kunit_case cases[] = {
+	KUNIT_CASE(resumed_window_goes_on),
 	KUNIT_CASE(random_numbers),
 	KUNIT_CASE(leaps_forget_exactly),
 	KUNIT_CASE(left_edge_once),

@@ -84,6 +84,8 @@ static const struct word_desc words_known[W_COUNT] = {
 	[W_ROAM] = { "roam", "on|off",
 		     "inbound: send to where the peer's newest packet came from (off)",
 		     NAMES(switch_names) },
+	[W_SEQ] = { "seq", "N", "last number that was sent, or highest received, of an SA restored (0)",
+		    .kind = KIND_U64 },
 	[W_MSS_CLAMP] = { "mss-clamp", "on|off", "have TCP connections send what fits (on)",
 			  NAMES(switch_names) },
 	[W_DSCP] = { "dscp", "copy|N", "DSCP of the outer header, 0 to 63 (copy)",

@@ -28,6 +28,7 @@ enum word {
 	W_KEEPALIVE,
 	W_DUMMY,
 	W_ROAM,
+	W_SEQ,
 	W_MSS_CLAMP,
 	W_DSCP,
 	W_ECN,

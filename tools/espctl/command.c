@@ -16,7 +16,7 @@ const struct command commands[] = {
 		.usage = "spi SPI dir in|out mode tunnel|transport src ADDR|any dst ADDR|any\n"
 			 "suite SUITE key-file FILE|fd:N|- reqid N\n"
 			 "[esn on|off] [window N] [encap SPORT DPORT [keepalive SECONDS]]\n"
-			 "[dummy SECONDS] [roam on|off]\n"
+			 "[dummy SECONDS] [roam on|off] [seq N]\n"
 			 "[mss-clamp on|off] [dscp copy|N] [ecn on|off] [df copy|clear|set]\n"
 			 "[ttl N] [tfc N]\n"
 			 "[soft-bytes N] [hard-bytes N] [soft-packets N] [hard-packets N]\n"
@@ -28,7 +28,7 @@ const struct command commands[] = {
 		.takes = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID) | WORD(ESN) |
 			 WORD(WINDOW) | WORD(ENCAP) | WORD(KEEPALIVE) | WORD(DUMMY) |
-			 WORD(ROAM) | WORD(MSS_CLAMP) |
+			 WORD(ROAM) | WORD(SEQ) | WORD(MSS_CLAMP) |
 			 WORD(DSCP) | WORD(ECN) | WORD(DF) | WORD(TTL) | WORD(TFC) |
 			 WORDS_LIFETIME | WORD(SEL) | WORDS_SELECTOR,
 		.needs = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |

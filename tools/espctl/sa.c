@@ -24,6 +24,12 @@ static void put_u16(struct nl_request *req, __u16 attr, const struct value *valu
 		nl_put_u16(req, attr, value->number, &value->said);
 }
 
+static void put_wide(struct nl_request *req, __u16 attr, const struct value *value)
+{
+	if (value->given)
+		nl_put_u64(req, attr, value->wide, &value->said);
+}
+
 static void put_encap(struct nl_request *req, const struct value *value)
 {
 	if (!value->given)
@@ -48,12 +54,6 @@ static void add_hints(struct args *args, size_t key_len, char *text, size_t size
 			 suite_key_len(suite), parts, key_len);
 		args->value[W_KEY_FILE].said.hint = text;
 	}
-}
-
-static void put_wide(struct nl_request *req, __u16 attr, const struct value *value)
-{
-	if (value->given)
-		nl_put_u64(req, attr, value->wide, &value->said);
 }
 
 static void put_lifetime(struct nl_request *req, const struct args *args)
@@ -100,6 +100,7 @@ static void put_sa(struct nl_request *req, const struct args *args, const struct
 	put_u16(req, ESPM_A_SA_KEEPALIVE, &value[W_KEEPALIVE]);
 	put_u16(req, ESPM_A_SA_DUMMY, &value[W_DUMMY]);
 	nl_put_small(req, ESPM_A_SA_ROAM, &value[W_ROAM]);
+	put_wide(req, ESPM_A_SA_SEQ, &value[W_SEQ]);
 	nl_put_small(req, ESPM_A_SA_MSS_CLAMP, &value[W_MSS_CLAMP]);
 	nl_put_small(req, ESPM_A_SA_DSCP, &value[W_DSCP]);
 	nl_put_small(req, ESPM_A_SA_ECN, &value[W_ECN]);

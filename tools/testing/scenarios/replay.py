@@ -9,9 +9,11 @@
 The verdicts of g2 are compared with those of an oracle that keeps a set.
 """
 
+import os
 import random
 
-from lab import Counts, Wire, check, drain, equal, eventually
+import xfrm
+from lab import Counts, Monitor, Wire, ask, check, drain, equal, eventually
 
 COUNT = 100
 
@@ -223,8 +225,85 @@ def reflected(lab, story):
         back.close()
 
 
+def beyond(lab, story):
+    """The edges of 32 bits, with xfrm as the peer."""
+    edge = 1 << 32
+    with lab.test("esn-edge", "with ESN numbers go on across 2^32, to and from xfrm, and a number of the "
+                              "last 2^32 is refused"):
+        story.g1.silence()
+        story.g2.silence()
+        lab.protect(story.g1, story.g2)
+        there, back = (os.urandom(20) for _ in range(2))
+        info = lab.suites()["aes128gcm16"]
+        story.g1.sa("out", 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", there,
+                    more=f"reqid 1 seq {edge - 11}")
+        story.g1.sa("in", 0x1002, "192.0.2.2", "192.0.2.1", "aes128gcm16", back,
+                    more=f"reqid 1 seq {edge - 11}")
+        story.g2.ip("xfrm policy flush\nxfrm state flush\n" +
+                    xfrm.policies("tunnel", "10.2.0.0/24", "10.1.0.0/24", "192.0.2.2", "192.0.2.1") +
+                    xfrm.state(0x1001, "192.0.2.1", "192.0.2.2", "tunnel", "aes128gcm16", info, there,
+                               more=f"replay-seq {edge - 11:#x}") +
+                    xfrm.state(0x1002, "192.0.2.2", "192.0.2.1", "tunnel", "aes128gcm16", info, back,
+                               more=f"replay-oseq {edge - 11:#x}"))
+        story.g2.espctl("policy flush")
+        story.wire.packets()
+        for number in range(30):
+            ask(story.near, story.far, number.to_bytes(4, "big"))
+        frames = [frame for frame in story.wire.packets() if frame[34:38] == (0x1001).to_bytes(4, "big")]
+        equal([seq(frame) for frame in frames], [(edge - 10 + n) % edge for n in range(30)],
+              "numbers on the wire")
+        sas = story.g1.sas()
+        equal((sas[0x1001]["seq"], sas[0x1002]["seq"]), (edge + 19, edge + 19), "numbers of g1's SAs")
+        equal((story.g1.drops(), xfrm.errors(story.g2)), ({}, {}), "drops")
+        story.g2.ip("xfrm policy flush\nxfrm state flush")
+    with lab.test("end", "without ESN the last number is sent, and told to be near and at its end; nothing "
+                         "follows it"):
+        story.g1.silence()
+        story.g2.silence()
+        lab.protect(story.g1, story.g2)
+        key = os.urandom(20)
+        monitor = Monitor(story.g1)
+        story.g2.sa("in", 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", key,
+                    more=f"reqid 1 esn off seq {edge - 6}")
+        story.g1.sa("out", 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", key,
+                    more=f"reqid 1 esn off seq {edge - 6}")
+        counts = Counts(story.g1)
+        drain(story.far)
+        story.wire.packets()
+        for number in range(9):
+            story.near.sendto(bytes([number]), ("10.2.0.2", 5002))
+        equal([story.far.recv(10) for _ in range(5)], [bytes([n]) for n in range(5)], "what arrives")
+        counts.become(out_seq_end=1, out_expired=3)
+        equal([seq(frame) for frame in story.wire.packets()], list(range(edge - 5, edge)), "numbers on the wire")
+        monitor.await_names("sa-add", "sa-seq-near", "sa-seq-end")
+        equal(story.g1.sas()[0x1001]["state"], "expired", "state")
+        monitor.stop()
+
+
+def widths(lab, story):
+    """The windows that may be chosen, each used to its edge."""
+    for window in (32, 64, 4096, 65536):
+        with lab.test(f"width/{window}", f"a window of {window} takes what is one short of its edge, once, "
+                                         "and nothing behind it"):
+            frames = story.record("esn off", f"window {window}", 3)
+            # One packet far ahead, sealed by the same key, moves the window.
+            story.g1.espctl("sa del spi 0x1001 dst 192.0.2.2 dir out")
+            story.g1.sa("out", 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", story.key,
+                        more=f"reqid 1 esn off seq {window + 1}")
+            story.forget(f"esn off window {window}")
+            story.near.sendto(b"ahead", ("10.2.0.2", 5002))
+            equal(story.far.recv(10), b"ahead", "what arrives")
+            equal(story.top(), window + 2, "highest number")
+            counts = Counts(story.g2)
+            story.play(frames)
+            equal(story.far.recv(10), (3).to_bytes(4, "big"), "the packet at the edge")
+            counts.become(in_replay_old=2)
+            story.play(frames[2:])
+            counts.become(in_replay_old=2, in_replay_seen=1)
+
+
 def main(lab):
     lab.pin()
     story = Story(lab)
-    for part in (once_more, any_order, forged, reflected):
+    for part in (once_more, any_order, forged, reflected, widths, beyond):
         part(lab, story)
