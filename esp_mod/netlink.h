@@ -3,16 +3,43 @@
 #ifndef _ESPM_NETLINK_H
 #define _ESPM_NETLINK_H
 
+#include <linux/netlink.h>
 #include <linux/types.h>
+#include "selector.h"
+#include "stats.h"
 
+struct espm_net;
 struct espm_policy;
 struct espm_sa;
 struct genl_family;
+struct genl_info;
 struct net;
 struct sk_buff;
 
 extern struct genl_family espm_family;
 
+/* Refuse a request because of an attribute, or of none, in one sentence; gives the error. */
+#define ESPM_REFUSE(info, attr, err, sentence) ({					\
+	if (attr)								\
+		NL_SET_BAD_ATTR((info)->extack, attr);				\
+	NL_SET_ERR_MSG((info)->extack, sentence);				\
+	err;									\
+})
+
+int espm_nl_need(struct genl_info *info, int attr, const char *sentence);
+int espm_nl_may_configure(const struct sk_buff *skb, struct netlink_ext_ack *extack);
+struct espm_net *espm_nl_net(const struct genl_info *info);
+int espm_nl_read_addr(struct genl_info *info, const struct nlattr *attr, union espm_addr *addr,
+		      u16 *addr_family);
+int espm_nl_read_selector(struct genl_info *info, struct nlattr *nest, u8 sel_family,
+			  struct espm_selector *sel);
+int espm_nl_addr_fill(struct sk_buff *msg, int attr, const union espm_addr *addr, u8 addr_family);
+int espm_nl_selector_fill(struct sk_buff *msg, int attr, const struct espm_selector *sel);
+int espm_nl_counter_fill(struct sk_buff *msg, int attr, enum espm_counter id, u64 value);
+struct sk_buff *espm_nl_begin_reply(struct genl_info *info, void **hdr);
+int espm_nl_finish_reply(struct genl_info *info, struct sk_buff *msg, void *hdr, int err);
+int espm_nl_finish_add(struct genl_info *info, struct sk_buff *msg, void *hdr, int err);
+int espm_nl_begin_dump(struct netlink_callback *cb, u32 changes);
 int espm_netlink_init(void);
 void espm_netlink_exit(void);
 bool espm_netlink_may_show(const struct net *net);

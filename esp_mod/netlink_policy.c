@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests about policies. What they mean is told by netlink_uapi/esp_mod.yaml. */
+#include <net/genetlink.h>
+#include "main.h"
+#include "netlink.h"
+#include "netlink_gen.h"
+#include "netns.h"
+#include "notify.h"
+
+static int policy_read(struct genl_info *info, struct espm_policy *policy)
+{
+	struct nlattr **attrs = info->attrs;
+	u8 sel_family = 0;
+	int err;
+
+	err = espm_nl_need(info, ESPM_A_POLICY_DIRECTION, "a policy needs a direction") ?:
+	      espm_nl_need(info, ESPM_A_POLICY_ACTION, "a policy needs an action: bypass, discard or protect");
+	if (err)
+		return err;
+	memset(policy, 0, sizeof(*policy));
+	policy->key.dir = nla_get_u8(attrs[ESPM_A_POLICY_DIRECTION]);
+	policy->action = nla_get_u8(attrs[ESPM_A_POLICY_ACTION]);
+	policy->priority = attrs[ESPM_A_POLICY_PRIORITY] ?
+			   nla_get_u32(attrs[ESPM_A_POLICY_PRIORITY]) : ESP_MOD_PRIORITY_DEFAULT;
+	if (policy->action == ESPM_ACTION_PROTECT) {
+		err = espm_nl_need(info, ESPM_A_POLICY_REQID, "protect needs the reqid of its SAs");
+		if (err)
+			return err;
+		policy->reqid = nla_get_u32(attrs[ESPM_A_POLICY_REQID]);
+	} else if (attrs[ESPM_A_POLICY_REQID]) {
+		return ESPM_REFUSE(info, attrs[ESPM_A_POLICY_REQID], -EINVAL,
+			      "only protect has a reqid");
+	}
+	if (attrs[ESPM_A_POLICY_FAMILY]) {
+		switch (nla_get_u8(attrs[ESPM_A_POLICY_FAMILY])) {
+		case 4:
+			sel_family = AF_INET;
+			break;
+		case 6:
+			sel_family = AF_INET6;
+			break;
+		default:
+			return ESPM_REFUSE(info, attrs[ESPM_A_POLICY_FAMILY], -EINVAL,
+				      "the family is 4 or 6");
+		}
+	}
+	return espm_nl_read_selector(info, attrs[ESPM_A_POLICY_SELECTOR], sel_family, &policy->sel);
+}
+
+/* The policy that a request names; under rcu_read_lock() or the namespace's lock. */
+static struct espm_policy *policy_find(struct genl_info *info, struct espm_net *en)
+{
+	struct espm_policy *policy;
+	int err;
+
+	err = espm_nl_need(info, ESPM_A_POLICY_ID, "name the policy by its id");
+	if (err)
+		return ERR_PTR(err);
+	policy = espm_spd_find_id_rcu(en, nla_get_u32(info->attrs[ESPM_A_POLICY_ID]));
+	if (!policy) {
+		NL_SET_ERR_MSG(info->extack, "there is no such policy");
+		return ERR_PTR(-ENOENT);
+	}
+	return policy;
+}
+
+/* espctl policy add */
+int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct espm_policy policy;
+	struct sk_buff *msg;
+	void *hdr;
+	u32 id;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (!err)
+		err = policy_read(info, &policy);
+	if (err)
+		return err;
+	/* Nothing may fail once the policy is there. */
+	msg = espm_nl_begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+
+	mutex_lock(&en->lock);
+	err = espm_net_wake(en, info->extack);
+	if (!err)
+		err = espm_spd_add(en, &policy, &id, info->extack);
+	if (!err)
+		espm_notify_policy(en, ESPM_CMD_POLICY_ADD_NTF, espm_spd_find_id_rcu(en, id));
+	mutex_unlock(&en->lock);
+	if (!err)
+		err = nla_put_u32(msg, ESPM_A_POLICY_ID, id);
+	return espm_nl_finish_add(info, msg, hdr, err);
+}
+
+/* espctl policy del */
+int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct espm_policy *policy;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	policy = policy_find(info, en);
+	if (IS_ERR(policy)) {
+		err = PTR_ERR(policy);
+	} else {
+		espm_notify_policy(en, ESPM_CMD_POLICY_DEL_NTF, policy);
+		espm_spd_del(en, policy);
+	}
+	mutex_unlock(&en->lock);
+	return err;
+}
+
+/* espctl policy show, of one policy */
+int esp_mod_nl_policy_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct espm_policy *policy;
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	msg = espm_nl_begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	rcu_read_lock();
+	policy = policy_find(info, en);
+	err = IS_ERR(policy) ? PTR_ERR(policy) : espm_policy_fill(msg, policy);
+	rcu_read_unlock();
+	return espm_nl_finish_reply(info, msg, hdr, err);
+}
+
+/* espctl policy show */
+int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct espm_net *en = espm_net_of(sock_net(skb->sk));
+	unsigned long id = cb->args[0];
+	struct espm_policy *policy;
+	void *hdr;
+	int err;
+
+	err = espm_nl_begin_dump(cb, espm_spd_generation(&en->spd));
+	if (err)
+		return err;
+	rcu_read_lock();
+	for (; (policy = espm_spd_next_rcu(en, &id)); id++) {
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &espm_family,
+				  NLM_F_MULTI, ESPM_CMD_POLICY_GET);
+		if (!hdr)
+			break;
+		genl_dump_check_consistent(cb, hdr);
+		if (espm_policy_fill(skb, policy)) {
+			genlmsg_cancel(skb, hdr);
+			break;
+		}
+		genlmsg_end(skb, hdr);
+	}
+	rcu_read_unlock();
+	cb->args[0] = id;
+	return skb->len;
+}
+
+/* espctl policy flush */
+int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	espm_spd_flush(en);
+	espm_notify_flush(en, ESPM_CMD_POLICY_FLUSH_NTF);
+	mutex_unlock(&en->lock);
+	return 0;
+}

@@ -1,0 +1,635 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests about SAs. What they mean is told by netlink_uapi/esp_mod.yaml. */
+#include <linux/inetdevice.h>
+#include <linux/random.h>
+#include <net/genetlink.h>
+#include <net/ipv6.h>
+#include "crypto.h"
+#include "expire.h"
+#include "idle.h"
+#include "main.h"
+#include "netlink.h"
+#include "netlink_gen.h"
+#include "netns.h"
+#include "notify.h"
+#include "suite.h"
+
+static bool is_unicast(const union espm_addr *addr, u16 addr_family)
+{
+	if (addr_family == AF_INET)
+		return !ipv4_is_zeronet(addr->v4) && !ipv4_is_multicast(addr->v4) &&
+		       !ipv4_is_lbcast(addr->v4);
+	return !ipv6_addr_any(&addr->v6) && !ipv6_addr_is_multicast(&addr->v6);
+}
+
+static bool is_any(const union espm_addr *addr)
+{
+	return !memchr_inv(addr, 0, sizeof(*addr));
+}
+
+static int read_src(struct genl_info *info, struct nlattr *attr, struct espm_path *path)
+{
+	u16 src_family;
+	int err = espm_nl_read_addr(info, attr, &path->src, &src_family);
+
+	if (err)
+		return err;
+	path->any_src = is_any(&path->src);
+	if (src_family != path->name.family)
+		return ESPM_REFUSE(info, attr, -EINVAL,
+			      "source and destination are of different families");
+	if (!path->any_src && !is_unicast(&path->src, src_family))
+		return ESPM_REFUSE(info, attr, -EINVAL, "the source must be a unicast address");
+	return 0;
+}
+
+static int read_dst(struct genl_info *info, struct nlattr *attr, struct espm_path *path)
+{
+	int err = espm_nl_read_addr(info, attr, &path->name.dst, &path->name.family);
+
+	if (err)
+		return err;
+	if (is_any(&path->name.dst) && path->name.dir == ESPM_DIR_OUT)
+		return ESPM_REFUSE(info, attr, -EINVAL,
+			      "an outbound SA sends to somebody: it needs a destination");
+	if (!is_any(&path->name.dst) && !is_unicast(&path->name.dst, path->name.family))
+		return ESPM_REFUSE(info, attr, -EINVAL, "the destination must be a unicast address");
+	return 0;
+}
+
+static int read_encap(struct genl_info *info, struct espm_path *path)
+{
+	struct nlattr *sport = info->attrs[ESPM_A_SA_ENCAP_SPORT];
+	struct nlattr *dport = info->attrs[ESPM_A_SA_ENCAP_DPORT];
+
+	if (!sport && !dport)
+		return 0;
+	if (!sport || !dport)
+		return ESPM_REFUSE(info, sport ?: dport, -EINVAL,
+			      "UDP encapsulation needs a source and a destination port");
+	if (!nla_get_u16(sport) != !nla_get_u16(dport))
+		return ESPM_REFUSE(info, nla_get_u16(sport) ? dport : sport, -EINVAL,
+			      "port 0 takes UDP away, and needs to be both");
+	path->encap_sport = htons(nla_get_u16(sport));
+	path->encap_dport = htons(nla_get_u16(dport));
+	return 0;
+}
+
+static int read_suite(struct genl_info *info, struct espm_sa *sa)
+{
+	struct nlattr *name = info->attrs[ESPM_A_SA_SUITE];
+	struct nlattr *key = info->attrs[ESPM_A_SA_KEY];
+	struct crypto_aead *tfm;
+
+	sa->suite = espm_suite_find(nla_data(name));
+	if (!sa->suite) {
+		NL_SET_BAD_ATTR(info->extack, name);
+		info->extack->_msg = espm_suite_refusal(nla_data(name));
+		return -EOPNOTSUPP;
+	}
+	if (nla_len(key) < espm_suite_key_len(sa->suite))
+		return ESPM_REFUSE(info, key, -EINVAL, "the key is too short for its suite");
+	if (nla_len(key) > espm_suite_key_len(sa->suite))
+		return ESPM_REFUSE(info, key, -EINVAL, "the key is too long for its suite");
+	tfm = espm_crypto_alloc(sa->suite, sa->esn, nla_data(key), info->extack);
+	if (IS_ERR(tfm))
+		return PTR_ERR(tfm);
+	sa->tfm = tfm;
+	espm_crypto_fingerprint(sa->fingerprint, sa->suite, nla_data(key));
+	espm_crypto_key_name(sa->key_name, sa->suite, nla_data(key));
+	get_random_bytes(&sa->iv_mix, sizeof(sa->iv_mix));
+	return 0;
+}
+
+static int read_window(struct genl_info *info, u8 dir, bool esn, u32 *window)
+{
+	struct nlattr *attr = info->attrs[ESPM_A_SA_REPLAY_WINDOW];
+
+	*window = attr ? nla_get_u32(attr) : ESPM_WINDOW_DEFAULT;
+	if (dir == ESPM_DIR_OUT && attr)
+		return ESPM_REFUSE(info, attr, -EINVAL, "only an inbound SA has a replay window");
+	if (*window > ESPM_WINDOW_MAX)
+		return ESPM_REFUSE(info, attr, -ERANGE, "a replay window has 65536 packets at most");
+	if (esn && !*window)
+		return ESPM_REFUSE(info, attr, -EINVAL,
+			      "extended sequence numbers need a replay window (RFC 4303): turn them off too");
+	return 0;
+}
+
+static int read_outer(struct genl_info *info, struct espm_sa *sa)
+{
+	static const int only_tunnel[] = { ESPM_A_SA_DSCP, ESPM_A_SA_ECN, ESPM_A_SA_DF,
+					   ESPM_A_SA_TTL, ESPM_A_SA_TFC };
+	struct nlattr **attrs = info->attrs;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(only_tunnel); i++)
+		if (attrs[only_tunnel[i]] &&
+		    (sa->dir != ESPM_DIR_OUT || sa->mode != ESPM_MODE_TUNNEL))
+			return ESPM_REFUSE(info, attrs[only_tunnel[i]], -EINVAL,
+				      "only an outbound SA in tunnel mode makes an outer header, or pads");
+	sa->dscp = attrs[ESPM_A_SA_DSCP] ? nla_get_u8(attrs[ESPM_A_SA_DSCP]) : ESPM_DSCP_COPY;
+	sa->ecn = !attrs[ESPM_A_SA_ECN] || nla_get_u8(attrs[ESPM_A_SA_ECN]);
+	if (attrs[ESPM_A_SA_DF])
+		sa->df = nla_get_u8(attrs[ESPM_A_SA_DF]);
+	if (attrs[ESPM_A_SA_TTL])
+		sa->ttl = nla_get_u8(attrs[ESPM_A_SA_TTL]);
+	if (attrs[ESPM_A_SA_TFC])
+		sa->tfc = nla_get_u16(attrs[ESPM_A_SA_TFC]);
+	sa->clamp_mss = !attrs[ESPM_A_SA_MSS_CLAMP] || nla_get_u8(attrs[ESPM_A_SA_MSS_CLAMP]);
+	return 0;
+}
+
+/**
+ * struct idle - what a request says of an SA that has nothing to send
+ * @given: whether it says anything
+ * @kind: what is sent then
+ * @limit: after how many seconds
+ */
+struct idle {
+	bool given;
+	enum espm_idle kind;
+	u16 limit;
+};
+
+static int read_idle(struct genl_info *info, const struct espm_path *path, struct idle *idle)
+{
+	struct nlattr *keepalive = info->attrs[ESPM_A_SA_KEEPALIVE];
+	struct nlattr *dummy = info->attrs[ESPM_A_SA_DUMMY];
+	bool outbound = path->name.dir == ESPM_DIR_OUT;
+
+	idle->given = keepalive || dummy;
+	if (keepalive && nla_get_u16(keepalive)) {
+		if (!outbound || !path->encap_sport)
+			return ESPM_REFUSE(info, keepalive, -EINVAL,
+				      "only an outbound SA with UDP encapsulation keeps a NAT's mapping alive");
+		if (dummy && nla_get_u16(dummy))
+			return ESPM_REFUSE(info, dummy, -EINVAL,
+				      "keepalive or dummy: a dummy packet keeps a NAT's mapping, too");
+		idle->kind = ESPM_IDLE_KEEPALIVE;
+		idle->limit = nla_get_u16(keepalive);
+	} else if (dummy && nla_get_u16(dummy)) {
+		if (!outbound)
+			return ESPM_REFUSE(info, dummy, -EINVAL, "only an outbound SA sends dummy packets");
+		idle->kind = ESPM_IDLE_DUMMY;
+		idle->limit = nla_get_u16(dummy);
+	}
+	return 0;
+}
+
+/* Where the numbers of a restored SA go on. */
+static int read_seq(struct genl_info *info, struct espm_sa *sa)
+{
+	struct nlattr *attr = info->attrs[ESPM_A_SA_SEQ];
+	u64 seq = attr ? nla_get_u64(attr) : 0;
+
+	if (seq >= espm_sa_last_seq(sa))
+		return ESPM_REFUSE(info, attr, -ERANGE, "no sequence number is left behind this one");
+	if (seq && sa->dir == ESPM_DIR_OUT)
+		atomic64_set(&sa->seq, seq);
+	else if (seq)
+		espm_replay_resume(sa->replay, seq);
+	return 0;
+}
+
+static int read_roam(struct genl_info *info, struct espm_sa *sa)
+{
+	struct nlattr *attr = info->attrs[ESPM_A_SA_ROAM];
+
+	if (!attr || !nla_get_u8(attr))
+		return 0;
+	if (sa->dir != ESPM_DIR_IN || !sa->replay->window)
+		return ESPM_REFUSE(info, attr, -EINVAL,
+			      "only an inbound SA with a replay window can tell where its peer is");
+	sa->roam = true;
+	return 0;
+}
+
+/* Change those limits that are named. */
+static void change_lifetime(struct nlattr **tb, struct espm_lifetime *life)
+{
+	struct espm_bound *bound = life->bound;
+
+	if (tb[ESPM_A_LIFE_SOFT_BYTES])
+		bound[ESPM_LIFE_BYTES].soft = nla_get_u64(tb[ESPM_A_LIFE_SOFT_BYTES]);
+	if (tb[ESPM_A_LIFE_HARD_BYTES])
+		bound[ESPM_LIFE_BYTES].hard = nla_get_u64(tb[ESPM_A_LIFE_HARD_BYTES]);
+	if (tb[ESPM_A_LIFE_SOFT_PACKETS])
+		bound[ESPM_LIFE_PACKETS].soft = nla_get_u64(tb[ESPM_A_LIFE_SOFT_PACKETS]);
+	if (tb[ESPM_A_LIFE_HARD_PACKETS])
+		bound[ESPM_LIFE_PACKETS].hard = nla_get_u64(tb[ESPM_A_LIFE_HARD_PACKETS]);
+	if (tb[ESPM_A_LIFE_SOFT_SECONDS])
+		bound[ESPM_LIFE_SECONDS].soft =
+			nla_get_u32(tb[ESPM_A_LIFE_SOFT_SECONDS]) * (u64)NSEC_PER_SEC;
+	if (tb[ESPM_A_LIFE_HARD_SECONDS])
+		bound[ESPM_LIFE_SECONDS].hard =
+			nla_get_u32(tb[ESPM_A_LIFE_HARD_SECONDS]) * (u64)NSEC_PER_SEC;
+	if (tb[ESPM_A_LIFE_SOFT_USE_SECONDS])
+		bound[ESPM_LIFE_USE_SECONDS].soft =
+			nla_get_u32(tb[ESPM_A_LIFE_SOFT_USE_SECONDS]) * (u64)NSEC_PER_SEC;
+	if (tb[ESPM_A_LIFE_HARD_USE_SECONDS])
+		bound[ESPM_LIFE_USE_SECONDS].hard =
+			nla_get_u32(tb[ESPM_A_LIFE_HARD_USE_SECONDS]) * (u64)NSEC_PER_SEC;
+}
+
+/* @life: the limits that there are, changed by the request */
+static int read_lifetime(struct genl_info *info, struct espm_lifetime *life)
+{
+	struct nlattr *nest = info->attrs[ESPM_A_SA_LIFETIME];
+	struct nlattr *tb[ESPM_A_LIFE_MAX + 1];
+	int err;
+
+	if (!nest)
+		return 0;
+	err = nla_parse_nested(tb, ESPM_A_LIFE_MAX, nest, esp_mod_lifetime_nl_policy,
+			       info->extack);
+	if (err)
+		return err;
+	change_lifetime(tb, life);
+	if (!espm_lifetime_is_ordered(life))
+		return ESPM_REFUSE(info, nest, -EINVAL,
+			      "a soft limit must be lower than the hard one of its kind");
+	return 0;
+}
+
+/* @limits: result, %NULL for none, else the caller's */
+static int make_limits(struct genl_info *info, const struct espm_lifetime *life,
+		       struct espm_limits **limits)
+{
+	*limits = NULL;
+	if (espm_lifetime_is_endless(life))
+		return 0;
+	*limits = espm_expire_limits(life);
+	return *limits ? 0 : ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+}
+
+static int start_limits(struct genl_info *info, struct espm_sa *sa,
+			const struct espm_lifetime *life)
+{
+	struct espm_limits *limits;
+	int err = make_limits(info, life, &limits);
+
+	if (!err)
+		espm_expire_limit(sa, limits);
+	return err;
+}
+
+static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa **result)
+{
+	struct nlattr **attrs = info->attrs;
+	struct espm_lifetime life = {};
+	struct espm_path *path;
+	struct idle idle = {};
+	struct espm_sa *sa;
+	u32 spi, window;
+	bool esn;
+	u8 dir;
+	int err;
+
+	err = espm_nl_need(info, ESPM_A_SA_SPI, "an SA needs an SPI") ?:
+	      espm_nl_need(info, ESPM_A_SA_DIRECTION, "an SA needs a direction") ?:
+	      espm_nl_need(info, ESPM_A_SA_MODE, "an SA needs a mode, transport or tunnel") ?:
+	      espm_nl_need(info, ESPM_A_SA_SRC, "an SA needs a source address") ?:
+	      espm_nl_need(info, ESPM_A_SA_DST, "an SA needs a destination address") ?:
+	      espm_nl_need(info, ESPM_A_SA_SUITE, "an SA needs a suite, such as aes128gcm16") ?:
+	      espm_nl_need(info, ESPM_A_SA_KEY, "an SA needs a key") ?:
+	      espm_nl_need(info, ESPM_A_SA_REQID, "an SA needs a reqid, by which policies name it");
+	if (err)
+		return err;
+	spi = nla_get_u32(attrs[ESPM_A_SA_SPI]);
+	if (spi < ESP_MOD_SPI_MIN)
+		return ESPM_REFUSE(info, attrs[ESPM_A_SA_SPI], -EINVAL,
+			      "SPIs 0 to 255 are reserved (RFC 4303): choose 256 or more");
+	dir = nla_get_u8(attrs[ESPM_A_SA_DIRECTION]);
+	esn = !attrs[ESPM_A_SA_ESN] || nla_get_u8(attrs[ESPM_A_SA_ESN]);
+	if (dir == ESPM_DIR_OUT && attrs[ESPM_A_SA_SELECTOR])
+		return ESPM_REFUSE(info, attrs[ESPM_A_SA_SELECTOR], -EINVAL,
+			      "only an inbound SA has a selector: policies select what goes out");
+	err = read_window(info, dir, esn, &window);
+	if (err)
+		return err;
+
+	sa = espm_sa_alloc(en, dir, htonl(spi), window);
+	if (!sa)
+		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+	sa->esn = esn;
+	sa->mode = nla_get_u8(attrs[ESPM_A_SA_MODE]);
+	sa->reqid = nla_get_u32(attrs[ESPM_A_SA_REQID]);
+	path = espm_sa_own_path(sa);
+	err = read_dst(info, attrs[ESPM_A_SA_DST], path) ?:
+	      read_src(info, attrs[ESPM_A_SA_SRC], path) ?:
+	      read_encap(info, path) ?:
+	      read_outer(info, sa) ?:
+	      read_idle(info, path, &idle) ?:
+	      read_roam(info, sa) ?:
+	      read_seq(info, sa) ?:
+	      espm_nl_read_selector(info, attrs[ESPM_A_SA_SELECTOR], 0, &sa->sel) ?:
+	      read_lifetime(info, &life) ?:
+	      start_limits(info, sa, &life) ?:
+	      read_suite(info, sa);
+	espm_idle_set(sa, idle.kind, idle.limit);
+	if (err) {
+		espm_sa_free(sa);
+		return err;
+	}
+	*result = sa;
+	return 0;
+}
+
+/* The SA that a request names; under rcu_read_lock() or the namespace's lock. */
+static struct espm_sa *sa_find(struct genl_info *info, struct espm_net *en)
+{
+	struct nlattr **attrs = info->attrs;
+	struct espm_sa_name name = {};
+	struct espm_path *path;
+	struct espm_sa *sa;
+	int err;
+
+	if (attrs[ESPM_A_SA_ID]) {
+		if (attrs[ESPM_A_SA_SPI] || attrs[ESPM_A_SA_DST] || attrs[ESPM_A_SA_DIRECTION]) {
+			NL_SET_ERR_MSG(info->extack,
+				       "name the SA by its id, or by SPI, destination and direction, not by both");
+			return ERR_PTR(-EINVAL);
+		}
+		sa = espm_sad_find_id_rcu(en, nla_get_u32(attrs[ESPM_A_SA_ID]));
+	} else {
+		if (!attrs[ESPM_A_SA_SPI] || !attrs[ESPM_A_SA_DST] || !attrs[ESPM_A_SA_DIRECTION]) {
+			NL_SET_ERR_MSG(info->extack,
+				       "name the SA by its id, or by SPI, destination and direction");
+			return ERR_PTR(-EINVAL);
+		}
+		err = espm_nl_read_addr(info, attrs[ESPM_A_SA_DST], &name.dst, &name.family);
+		if (err)
+			return ERR_PTR(err);
+		name.spi = htonl(nla_get_u32(attrs[ESPM_A_SA_SPI]));
+		name.dir = nla_get_u8(attrs[ESPM_A_SA_DIRECTION]);
+		path = espm_sad_find_rcu(en, &name);
+		sa = path ? path->sa : NULL;
+	}
+	if (!sa) {
+		NL_SET_ERR_MSG(info->extack, "there is no such SA");
+		return ERR_PTR(-ENOENT);
+	}
+	return sa;
+}
+
+/* The request, and the refusal that quotes it, outlive us. */
+static void wipe_keys(struct genl_info *info)
+{
+	struct nlattr *attr;
+	int rest;
+
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rest)
+		if (nla_type(attr) == ESPM_A_SA_KEY)
+			memzero_explicit(nla_data(attr), nla_len(attr));
+}
+
+/* espctl sa add */
+int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct sk_buff *msg;
+	struct espm_sa *sa;
+	void *hdr;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (!err)
+		err = sa_read(info, en, &sa);
+	wipe_keys(info);
+	if (err)
+		return err;
+	/* Nothing may fail once the SA is there. */
+	msg = espm_nl_begin_reply(info, &hdr);
+	if (!msg) {
+		espm_sa_free(sa);
+		return -ENOMEM;
+	}
+
+	mutex_lock(&en->lock);
+	err = espm_net_wake(en, info->extack);
+	if (!err)
+		err = espm_sad_add(en, sa, info->extack);
+	if (err)
+		espm_sa_free(sa);
+	else
+		err = nla_put_u32(msg, ESPM_A_SA_ID, sa->id);
+	if (!err) {
+		espm_idle_begin(sa);
+		espm_notify_sa(en, ESPM_CMD_SA_ADD_NTF, sa);
+	}
+	mutex_unlock(&en->lock);
+	return espm_nl_finish_add(info, msg, hdr, err);
+}
+
+/*
+ * What an update makes of an SA, in the order in which it is done: what may fail
+ * is prepared, or comes first.
+ */
+struct change {
+	struct espm_path *path;		/* or NULL: as it is */
+	struct espm_link *link;		/* or NULL: as it is */
+	bool limited;
+	struct espm_limits *limits;
+	struct idle idle;
+};
+
+static int read_path(struct genl_info *info, struct espm_sa *sa, struct change *change)
+{
+	struct espm_path *old = espm_sa_own_path(sa), *path;
+	struct nlattr **attrs = info->attrs;
+	int err = 0;
+
+	if (!attrs[ESPM_A_SA_SRC] && !attrs[ESPM_A_SA_NEW_DST] && !attrs[ESPM_A_SA_ENCAP_SPORT] &&
+	    !attrs[ESPM_A_SA_ENCAP_DPORT])
+		return read_idle(info, old, &change->idle);
+	path = espm_path_clone(old);
+	if (!path)
+		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+	change->path = path;
+	if (attrs[ESPM_A_SA_NEW_DST])
+		err = read_dst(info, attrs[ESPM_A_SA_NEW_DST], path);
+	if (!err && attrs[ESPM_A_SA_SRC])
+		err = read_src(info, attrs[ESPM_A_SA_SRC], path);
+	if (err)
+		return err;
+	if (path->name.family != old->name.family && !attrs[ESPM_A_SA_SRC])
+		return ESPM_REFUSE(info, attrs[ESPM_A_SA_NEW_DST], -EINVAL,
+			      "source and destination are of different families");
+	err = read_encap(info, path) ?: read_idle(info, path, &change->idle);
+	if (err)
+		return err;
+	/* Who keeps a mapping alive must go on having one. */
+	if (!path->encap_sport && !change->idle.given && sa->idle_limit &&
+	    sa->idle_kind == ESPM_IDLE_KEEPALIVE)
+		return ESPM_REFUSE(info, attrs[ESPM_A_SA_ENCAP_SPORT], -EINVAL,
+			      "the SA keeps a NAT's mapping alive: take keepalive away, too");
+	return 0;
+}
+
+static int read_change(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
+		       struct change *change)
+{
+	struct nlattr *reqid = info->attrs[ESPM_A_SA_REQID];
+	const struct espm_limits *limits;
+	struct espm_lifetime life = {};
+	int err = read_path(info, sa, change);
+
+	if (!err && info->attrs[ESPM_A_SA_LIFETIME]) {
+		limits = rcu_dereference_protected(sa->limits, lockdep_is_held(&en->lock));
+		if (limits)
+			life = limits->life;
+		err = read_lifetime(info, &life) ?: make_limits(info, &life, &change->limits);
+		change->limited = !err;
+	}
+	if (!err && reqid && nla_get_u32(reqid) != sa->reqid) {
+		change->link = espm_sad_link_get(en, nla_get_u32(reqid));
+		if (!change->link)
+			err = ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+	}
+	return err;
+}
+
+static int apply(struct espm_net *en, struct espm_sa *sa, struct change *change,
+		 struct netlink_ext_ack *extack)
+{
+	int err = change->path ? espm_sad_move(en, sa, change->path, extack) : 0;
+
+	if (err)
+		return err;
+	if (change->link)
+		espm_sad_relink(en, sa, change->link);
+	if (change->limited)
+		espm_expire_limit(sa, change->limits);
+	if (change->idle.given) {
+		espm_idle_set(sa, change->idle.kind, change->idle.limit);
+		espm_idle_begin(sa);
+	}
+	return 0;
+}
+
+/* espctl sa update */
+int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct change change = {};
+	struct espm_sa *sa;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	rcu_read_lock();
+	sa = sa_find(info, en);
+	rcu_read_unlock();
+	/* The lock keeps it. */
+	err = PTR_ERR_OR_ZERO(sa);
+	if (!err)
+		err = read_change(info, en, sa, &change);
+	if (!err)
+		err = apply(en, sa, &change, info->extack);
+	if (err) {
+		espm_path_free(change.path);
+		kfree(change.limits);
+		if (change.link)
+			espm_sad_link_put(en, change.link);
+	} else {
+		espm_notify_sa(en, ESPM_CMD_SA_UPDATE_NTF, sa);
+	}
+	mutex_unlock(&en->lock);
+	return err;
+}
+
+/* espctl sa del */
+int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct espm_sa *sa;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	rcu_read_lock();
+	sa = sa_find(info, en);
+	rcu_read_unlock();
+	/* The lock keeps it. */
+	if (IS_ERR(sa)) {
+		err = PTR_ERR(sa);
+	} else {
+		espm_notify_sa(en, ESPM_CMD_SA_DEL_NTF, sa);
+		espm_sad_del(en, sa);
+	}
+	mutex_unlock(&en->lock);
+	return err;
+}
+
+/* espctl sa show, of one SA */
+int esp_mod_nl_sa_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct espm_sa *sa;
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	msg = espm_nl_begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	rcu_read_lock();
+	sa = sa_find(info, en);
+	err = IS_ERR(sa) ? PTR_ERR(sa) : espm_sa_fill(msg, sa);
+	rcu_read_unlock();
+	return espm_nl_finish_reply(info, msg, hdr, err);
+}
+
+/* espctl sa show */
+int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct espm_net *en = espm_net_of(sock_net(skb->sk));
+	unsigned long id = cb->args[0];
+	struct espm_sa *sa;
+	void *hdr;
+	int err;
+
+	err = espm_nl_begin_dump(cb, READ_ONCE(en->sad.changes));
+	if (err)
+		return err;
+	rcu_read_lock();
+	for (; (sa = espm_sad_next_rcu(en, &id)); id++) {
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &espm_family,
+				  NLM_F_MULTI, ESPM_CMD_SA_GET);
+		if (!hdr)
+			break;
+		genl_dump_check_consistent(cb, hdr);
+		if (espm_sa_fill(skb, sa)) {
+			genlmsg_cancel(skb, hdr);
+			break;
+		}
+		genlmsg_end(skb, hdr);
+	}
+	rcu_read_unlock();
+	cb->args[0] = id;
+	return skb->len;
+}
+
+/* espctl sa flush */
+int esp_mod_nl_sa_flush_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	mutex_lock(&en->lock);
+	espm_sad_flush(en);
+	espm_notify_flush(en, ESPM_CMD_SA_FLUSH_NTF);
+	mutex_unlock(&en->lock);
+	return 0;
+}
