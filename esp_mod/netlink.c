@@ -93,7 +93,7 @@ static int explain_read(struct genl_info *info, struct espm_flow *flow)
 		return err;
 	if (src_family != dst_family)
 		return ESPM_REFUSE(info, attrs[ESPM_A_EXPLAIN_DST], -EINVAL,
-			      "source and destination are of different families");
+				   "source and destination are of different families");
 	flow->family = src_family;
 	flow->proto = nla_get_u8(attrs[ESPM_A_EXPLAIN_PROTOCOL]);
 	if (attrs[ESPM_A_EXPLAIN_SPORT])

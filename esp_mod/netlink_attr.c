@@ -67,7 +67,7 @@ static int read_range(struct genl_info *info, struct nlattr *first, struct nlatt
 		return 0;
 	if (!first || !last)
 		return ESPM_REFUSE(info, first ?: last, -EINVAL,
-			      "a range of addresses needs its first and its last one");
+				   "a range of addresses needs its first and its last one");
 	err = espm_nl_read_addr(info, first, lo, &families[0]);
 	if (!err)
 		err = espm_nl_read_addr(info, last, hi, &families[1]);
@@ -88,7 +88,7 @@ static int read_ports(struct genl_info *info, struct nlattr *first, struct nlatt
 		return 0;
 	if (!first || !last)
 		return ESPM_REFUSE(info, first ?: last, -EINVAL,
-			      "a range of ports needs its first and its last one");
+				   "a range of ports needs its first and its last one");
 	*lo = nla_get_u16(first);
 	*hi = nla_get_u16(last);
 	if (*lo > *hi)

@@ -29,7 +29,7 @@ static int policy_read(struct genl_info *info, struct espm_policy *policy)
 		policy->reqid = nla_get_u32(attrs[ESPM_A_POLICY_REQID]);
 	} else if (attrs[ESPM_A_POLICY_REQID]) {
 		return ESPM_REFUSE(info, attrs[ESPM_A_POLICY_REQID], -EINVAL,
-			      "only protect has a reqid");
+				   "only protect has a reqid");
 	}
 	if (attrs[ESPM_A_POLICY_FAMILY]) {
 		switch (nla_get_u8(attrs[ESPM_A_POLICY_FAMILY])) {
@@ -41,7 +41,7 @@ static int policy_read(struct genl_info *info, struct espm_policy *policy)
 			break;
 		default:
 			return ESPM_REFUSE(info, attrs[ESPM_A_POLICY_FAMILY], -EINVAL,
-				      "the family is 4 or 6");
+					   "the family is 4 or 6");
 		}
 	}
 	return espm_nl_read_selector(info, attrs[ESPM_A_POLICY_SELECTOR], sel_family, &policy->sel);

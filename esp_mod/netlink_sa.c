@@ -37,7 +37,7 @@ static int read_src(struct genl_info *info, struct nlattr *attr, struct espm_pat
 	path->any_src = is_any(&path->src);
 	if (src_family != path->name.family)
 		return ESPM_REFUSE(info, attr, -EINVAL,
-			      "source and destination are of different families");
+				   "source and destination are of different families");
 	if (!path->any_src && !is_unicast(&path->src, src_family))
 		return ESPM_REFUSE(info, attr, -EINVAL, "the source must be a unicast address");
 	return 0;
@@ -51,7 +51,7 @@ static int read_dst(struct genl_info *info, struct nlattr *attr, struct espm_pat
 		return err;
 	if (is_any(&path->name.dst) && path->name.dir == ESPM_DIR_OUT)
 		return ESPM_REFUSE(info, attr, -EINVAL,
-			      "an outbound SA sends to somebody: it needs a destination");
+				   "an outbound SA sends to somebody: it needs a destination");
 	if (!is_any(&path->name.dst) && !is_unicast(&path->name.dst, path->name.family))
 		return ESPM_REFUSE(info, attr, -EINVAL, "the destination must be a unicast address");
 	return 0;
@@ -66,10 +66,10 @@ static int read_encap(struct genl_info *info, struct espm_path *path)
 		return 0;
 	if (!sport || !dport)
 		return ESPM_REFUSE(info, sport ?: dport, -EINVAL,
-			      "UDP encapsulation needs a source and a destination port");
+				   "UDP encapsulation needs a source and a destination port");
 	if (!nla_get_u16(sport) != !nla_get_u16(dport))
 		return ESPM_REFUSE(info, nla_get_u16(sport) ? dport : sport, -EINVAL,
-			      "port 0 takes UDP away, and needs to be both");
+				   "port 0 takes UDP away, and needs to be both");
 	path->encap_sport = htons(nla_get_u16(sport));
 	path->encap_dport = htons(nla_get_u16(dport));
 	return 0;
@@ -112,7 +112,7 @@ static int read_window(struct genl_info *info, u8 dir, bool esn, u32 *window)
 		return ESPM_REFUSE(info, attr, -ERANGE, "a replay window has 65536 packets at most");
 	if (esn && !*window)
 		return ESPM_REFUSE(info, attr, -EINVAL,
-			      "extended sequence numbers need a replay window (RFC 4303): turn them off too");
+				   "extended sequence numbers need a replay window (RFC 4303): turn them off too");
 	return 0;
 }
 
@@ -127,7 +127,7 @@ static int read_outer(struct genl_info *info, struct espm_sa *sa)
 		if (attrs[only_tunnel[i]] &&
 		    (sa->dir != ESPM_DIR_OUT || sa->mode != ESPM_MODE_TUNNEL))
 			return ESPM_REFUSE(info, attrs[only_tunnel[i]], -EINVAL,
-				      "only an outbound SA in tunnel mode makes an outer header, or pads");
+					   "only an outbound SA in tunnel mode makes an outer header, or pads");
 	sa->dscp = attrs[ESPM_A_SA_DSCP] ? nla_get_u8(attrs[ESPM_A_SA_DSCP]) : ESPM_DSCP_COPY;
 	sa->ecn = !attrs[ESPM_A_SA_ECN] || nla_get_u8(attrs[ESPM_A_SA_ECN]);
 	if (attrs[ESPM_A_SA_DF])
@@ -162,10 +162,10 @@ static int read_idle(struct genl_info *info, const struct espm_path *path, struc
 	if (keepalive && nla_get_u16(keepalive)) {
 		if (!outbound || !path->encap_sport)
 			return ESPM_REFUSE(info, keepalive, -EINVAL,
-				      "only an outbound SA with UDP encapsulation keeps a NAT's mapping alive");
+					   "only an outbound SA with UDP encapsulation keeps a NAT's mapping alive");
 		if (dummy && nla_get_u16(dummy))
 			return ESPM_REFUSE(info, dummy, -EINVAL,
-				      "keepalive or dummy: a dummy packet keeps a NAT's mapping, too");
+					   "keepalive or dummy: a dummy packet keeps a NAT's mapping, too");
 		idle->kind = ESPM_IDLE_KEEPALIVE;
 		idle->limit = nla_get_u16(keepalive);
 	} else if (dummy && nla_get_u16(dummy)) {
@@ -200,7 +200,7 @@ static int read_roam(struct genl_info *info, struct espm_sa *sa)
 		return 0;
 	if (sa->dir != ESPM_DIR_IN || !sa->replay->window)
 		return ESPM_REFUSE(info, attr, -EINVAL,
-			      "only an inbound SA with a replay window can tell where its peer is");
+				   "only an inbound SA with a replay window can tell where its peer is");
 	sa->roam = true;
 	return 0;
 }
@@ -248,7 +248,7 @@ static int read_lifetime(struct genl_info *info, struct espm_lifetime *life)
 	change_lifetime(tb, life);
 	if (!espm_lifetime_is_ordered(life))
 		return ESPM_REFUSE(info, nest, -EINVAL,
-			      "a soft limit must be lower than the hard one of its kind");
+				   "a soft limit must be lower than the hard one of its kind");
 	return 0;
 }
 
@@ -299,12 +299,12 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 	spi = nla_get_u32(attrs[ESPM_A_SA_SPI]);
 	if (spi < ESP_MOD_SPI_MIN)
 		return ESPM_REFUSE(info, attrs[ESPM_A_SA_SPI], -EINVAL,
-			      "SPIs 0 to 255 are reserved (RFC 4303): choose 256 or more");
+				   "SPIs 0 to 255 are reserved (RFC 4303): choose 256 or more");
 	dir = nla_get_u8(attrs[ESPM_A_SA_DIRECTION]);
 	esn = !attrs[ESPM_A_SA_ESN] || nla_get_u8(attrs[ESPM_A_SA_ESN]);
 	if (dir == ESPM_DIR_OUT && attrs[ESPM_A_SA_SELECTOR])
 		return ESPM_REFUSE(info, attrs[ESPM_A_SA_SELECTOR], -EINVAL,
-			      "only an inbound SA has a selector: policies select what goes out");
+				   "only an inbound SA has a selector: policies select what goes out");
 	err = read_window(info, dir, esn, &window);
 	if (err)
 		return err;
@@ -455,7 +455,7 @@ static int read_path(struct genl_info *info, struct espm_sa *sa, struct change *
 		return err;
 	if (path->name.family != old->name.family && !attrs[ESPM_A_SA_SRC])
 		return ESPM_REFUSE(info, attrs[ESPM_A_SA_NEW_DST], -EINVAL,
-			      "source and destination are of different families");
+				   "source and destination are of different families");
 	err = read_encap(info, path) ?: read_idle(info, path, &change->idle);
 	if (err)
 		return err;
@@ -463,7 +463,7 @@ static int read_path(struct genl_info *info, struct espm_sa *sa, struct change *
 	if (!path->encap_sport && !change->idle.given && sa->idle_limit &&
 	    sa->idle_kind == ESPM_IDLE_KEEPALIVE)
 		return ESPM_REFUSE(info, attrs[ESPM_A_SA_ENCAP_SPORT], -EINVAL,
-			      "the SA keeps a NAT's mapping alive: take keepalive away, too");
+				   "the SA keeps a NAT's mapping alive: take keepalive away, too");
 	return 0;
 }
 
