@@ -226,6 +226,7 @@ static void put_outer(struct sk_buff *skb, const struct espm_way *way, u8 tos, b
 		.src = &way->src,
 		.dst = &path->name.dst,
 		.tos = tos,
+		.label = sa->label,
 		.protocol = outer_protocol(path),
 		.df = df,
 	};

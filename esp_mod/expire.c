@@ -36,6 +36,11 @@ static void harden(struct espm_sa *sa, enum espm_life by)
 	espm_event_raise(sa, ESPM_EVENT_HARD);
 }
 
+static bool may_expire(const struct espm_sa *sa)
+{
+	return espm_sa_usable(sa) || READ_ONCE(sa->state) == ESPM_SA_LARVAL;
+}
+
 /* Look at the clock, and have it looked at again when the next limit in seconds comes. */
 static void look_at_clock(struct espm_sa *sa)
 {
@@ -63,7 +68,7 @@ static void look_at_clock(struct espm_sa *sa)
 			next = min(next, since + left);
 	}
 	/* It doesn't start again for an SA that is being freed. */
-	if (next != U64_MAX && espm_sa_usable(sa))
+	if (next != U64_MAX && may_expire(sa))
 		hrtimer_start(&sa->expiry, ns_to_ktime(next), HRTIMER_MODE_ABS_SOFT);
 }
 

@@ -128,13 +128,13 @@ static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook
 		espm_icmp_learn(en, skb);
 	} else {
 		switch (espm_input_ask(en, skb, &ingress)) {
-		case ESPM_ACCEPT:
-			break;
 		case ESPM_DROP:
 			verdict = NF_DROP;
 			break;
 		case ESPM_STEAL:
 			verdict = open_esp(&ingress, skb);
+			break;
+		default:
 			break;
 		}
 	}
@@ -159,6 +159,9 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 	case ESPM_DROP:
 		espm_encap_forget(skb);
 		verdict = NF_DROP;
+		break;
+	case ESPM_HELD:
+		verdict = NF_STOLEN;
 		break;
 	case ESPM_STEAL:
 		espm_encap_forget(skb);

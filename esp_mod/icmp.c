@@ -60,6 +60,68 @@ static u32 read_too_big(const struct sk_buff *skb, int *about)
 	return max_t(u32, ntohl(icmp6->icmp6_mtu), IPV6_MIN_MTU);
 }
 
+/* Where the packet begins that an error is about, or 0 for what is no error. */
+static int find_quoted(const struct sk_buff *skb)
+{
+	int at = skb_network_offset(skb);
+	const u8 *type;
+	u8 buf;
+
+	if (ip_hdr(skb)->version == 4) {
+		at += ip_hdrlen(skb);
+		type = skb_header_pointer(skb, at, sizeof(buf), &buf);
+		return type && icmp_is_err(*type) ? at + (int)sizeof(struct icmphdr) : 0;
+	}
+	at += sizeof(struct ipv6hdr);
+	type = skb_header_pointer(skb, at, sizeof(buf), &buf);
+	return type && icmpv6_is_err(*type) ? at + (int)sizeof(struct icmp6hdr) : 0;
+}
+
+static bool is_of_an_sa(struct espm_net *en, const struct sk_buff *skb,
+			const struct espm_flow *flow)
+{
+	struct espm_sa_name name = {
+		.dir = ESPM_DIR_OUT, .family = flow->family, .dst = flow->dst,
+	};
+	const struct espm_path *path;
+	const __be32 *spi;
+
+	spi = skb_header_pointer(skb, flow->upper + ESPM_UDP_LEN, sizeof(name.spi), &name.spi);
+	if (!spi)
+		return false;
+	name.spi = *spi;
+	path = espm_sad_find_rcu(en, &name);
+	return path && flow->sport == ntohs(path->encap_sport) &&
+	       flow->dport == ntohs(path->encap_dport);
+}
+
+/**
+ * espm_icmp_is_about_protected() - is this an ICMP error about what left as ESP?
+ * @en: the namespace
+ * @skb: an ICMP packet that came in clear
+ *
+ * Nobody on the way can have seen such a packet, so that somebody has made the
+ * error up (RFC 4301 section 6.1.2). About the ESP packet itself it may well be.
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ * Return: true if a policy protects the packet that it quotes.
+ */
+bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb)
+{
+	const struct espm_policy *policy;
+	int about = find_quoted(skb);
+	enum espm_match match;
+	struct espm_flow flow;
+
+	if (!about || espm_flow_read(&flow, skb, about, ESPM_DIR_OUT) ||
+	    flow.proto == IPPROTO_ESP)
+		return false;
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, &match);
+	if (!policy || policy->action != ESPM_ACTION_PROTECT || match != ESPM_MATCH)
+		return false;
+	return flow.proto != IPPROTO_UDP || !is_of_an_sa(en, skb, &flow);
+}
+
 /**
  * espm_icmp_learn() - learn the path MTU of an SA (RFC 4301 section 8.2)
  * @en: the namespace

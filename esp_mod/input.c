@@ -22,6 +22,7 @@
 #include "expire.h"
 #include "flow.h"
 #include "hdr.h"
+#include "icmp.h"
 #include "input.h"
 #include "natt.h"
 #include "netns.h"
@@ -244,6 +245,11 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	if (flow.vital && !espm_flow_is_local(en->net, &flow.dst, flow.family))
 		flow.vital = false;
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
+	if (!policy && (flow.proto == IPPROTO_ICMP || flow.proto == IPPROTO_ICMPV6) &&
+	    espm_icmp_is_about_protected(en, skb)) {
+		espm_count(en, ESPM_IN_CLEAR_ERROR);
+		return ESPM_DROP;
+	}
 	if (flow.proto == IPPROTO_ESP || (flow.proto == IPPROTO_UDP && policy))
 		path = find_path(en, skb, &ingress, &why);
 	if (!policy || (path && (policy->action != ESPM_ACTION_PROTECT ||
@@ -280,7 +286,14 @@ void espm_input_explain(struct espm_net *en, const struct espm_flow *flow,
 
 static enum espm_counter why_unusable(const struct espm_sa *sa)
 {
-	return espm_sa_has_expired(sa) ? ESPM_IN_EXPIRED : ESPM_IN_SA_DEAD;
+	switch (READ_ONCE(sa->state)) {
+	case ESPM_SA_LARVAL:
+		return ESPM_IN_LARVAL;
+	case ESPM_SA_EXPIRED:
+		return ESPM_IN_EXPIRED;
+	default:
+		return ESPM_IN_SA_DEAD;
+	}
 }
 
 /**

@@ -8,6 +8,7 @@
 #include "crypto.h"
 #include "dev.h"
 #include "event.h"
+#include "hold.h"
 #include "hooks.h"
 #include "main.h"
 #include "netlink.h"
@@ -114,6 +115,7 @@ static void __net_exit end_net(struct net *net)
 
 	if (en->awake)
 		espm_hooks_unregister(en);
+	espm_hold_exit(en);
 	mutex_lock(&en->lock);
 	espm_spd_flush(en);
 	mutex_unlock(&en->lock);

@@ -84,13 +84,14 @@ const struct nla_policy esp_mod_sa_flush_nl_policy[1 + 1] = {
 };
 
 /* ESPM_CMD_POLICY_ADD - do */
-const struct nla_policy esp_mod_policy_add_nl_policy[ESPM_A_POLICY_FAMILY + 1] = {
+const struct nla_policy esp_mod_policy_add_nl_policy[ESPM_A_POLICY_ON_DEMAND + 1] = {
 	[ESPM_A_POLICY_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_POLICY_PRIORITY] = { .type = NLA_U32, },
 	[ESPM_A_POLICY_ACTION] = NLA_POLICY_MAX(NLA_U8, 2),
 	[ESPM_A_POLICY_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[ESPM_A_POLICY_SELECTOR] = NLA_POLICY_NESTED(esp_mod_selector_nl_policy),
 	[ESPM_A_POLICY_FAMILY] = { .type = NLA_U8, },
+	[ESPM_A_POLICY_ON_DEMAND] = NLA_POLICY_MAX(NLA_U8, 1),
 };
 
 /* ESPM_CMD_POLICY_DEL - do */
@@ -137,8 +138,16 @@ const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_NEW_DST + 1] = {
 	[ESPM_A_SA_DUMMY] = { .type = NLA_U16, },
 };
 
+/* ESPM_CMD_SA_RESERVE - do */
+const struct nla_policy esp_mod_sa_reserve_nl_policy[ESPM_A_SA_SPI_LAST + 1] = {
+	[ESPM_A_SA_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
+	[ESPM_A_SA_SPI_LAST] = { .type = NLA_U32, },
+	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
+};
+
 /* Ops table for esp_mod */
-const struct genl_ops esp_mod_nl_ops[11] = {
+const struct genl_ops esp_mod_nl_ops[12] = {
 	{
 		.cmd		= ESPM_CMD_SA_ADD,
 		.doit		= esp_mod_nl_sa_add_doit,
@@ -172,7 +181,7 @@ const struct genl_ops esp_mod_nl_ops[11] = {
 		.cmd		= ESPM_CMD_POLICY_ADD,
 		.doit		= esp_mod_nl_policy_add_doit,
 		.policy		= esp_mod_policy_add_nl_policy,
-		.maxattr	= ESPM_A_POLICY_FAMILY,
+		.maxattr	= ESPM_A_POLICY_ON_DEMAND,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 	{
@@ -216,6 +225,13 @@ const struct genl_ops esp_mod_nl_ops[11] = {
 		.doit		= esp_mod_nl_sa_update_doit,
 		.policy		= esp_mod_sa_update_nl_policy,
 		.maxattr	= ESPM_A_SA_NEW_DST,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_SA_RESERVE,
+		.doit		= esp_mod_nl_sa_reserve_doit,
+		.policy		= esp_mod_sa_reserve_nl_policy,
+		.maxattr	= ESPM_A_SA_SPI_LAST,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 };

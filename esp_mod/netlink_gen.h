@@ -23,7 +23,7 @@ extern const struct nla_policy esp_mod_sa_get_nl_policy[ESPM_A_SA_DST + 1];
 
 extern const struct nla_policy esp_mod_sa_flush_nl_policy[1 + 1];
 
-extern const struct nla_policy esp_mod_policy_add_nl_policy[ESPM_A_POLICY_FAMILY + 1];
+extern const struct nla_policy esp_mod_policy_add_nl_policy[ESPM_A_POLICY_ON_DEMAND + 1];
 
 extern const struct nla_policy esp_mod_policy_del_nl_policy[ESPM_A_POLICY_ID + 1];
 
@@ -37,8 +37,10 @@ extern const struct nla_policy esp_mod_explain_nl_policy[ESPM_A_EXPLAIN_DPORT + 
 
 extern const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_NEW_DST + 1];
 
+extern const struct nla_policy esp_mod_sa_reserve_nl_policy[ESPM_A_SA_SPI_LAST + 1];
+
 /* Ops table for esp_mod */
-extern const struct genl_ops esp_mod_nl_ops[11];
+extern const struct genl_ops esp_mod_nl_ops[12];
 
 int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info);
@@ -54,6 +56,7 @@ int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_explain_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_sa_reserve_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	ESP_MOD_NLGRP_EVENTS,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Requests about policies. What they mean is told by netlink_uapi/esp_mod.yaml. */
 #include <net/genetlink.h>
+#include "hold.h"
 #include "main.h"
 #include "netlink.h"
 #include "netlink_gen.h"
@@ -30,6 +31,12 @@ static int policy_read(struct genl_info *info, struct espm_policy *policy)
 	} else if (attrs[ESPM_A_POLICY_REQID]) {
 		return ESPM_REFUSE(info, attrs[ESPM_A_POLICY_REQID], -EINVAL,
 				   "only protect has a reqid");
+	}
+	if (attrs[ESPM_A_POLICY_ON_DEMAND] && nla_get_u8(attrs[ESPM_A_POLICY_ON_DEMAND])) {
+		if (policy->action != ESPM_ACTION_PROTECT || policy->key.dir != ESPM_DIR_OUT)
+			return ESPM_REFUSE(info, attrs[ESPM_A_POLICY_ON_DEMAND], -EINVAL,
+					   "only an outbound policy that protects asks for SAs");
+		policy->on_demand = true;
 	}
 	if (attrs[ESPM_A_POLICY_FAMILY]) {
 		switch (nla_get_u8(attrs[ESPM_A_POLICY_FAMILY])) {
@@ -91,6 +98,7 @@ int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		espm_notify_policy(en, ESPM_CMD_POLICY_ADD_NTF, espm_spd_find_id_rcu(en, id));
 	mutex_unlock(&en->lock);
+	espm_hold_release(en, 0);
 	if (!err)
 		err = nla_put_u32(msg, ESPM_A_POLICY_ID, id);
 	return espm_nl_finish_add(info, msg, hdr, err);
@@ -115,6 +123,7 @@ int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info)
 		espm_spd_del(en, policy);
 	}
 	mutex_unlock(&en->lock);
+	espm_hold_drop(en);
 	return err;
 }
 
@@ -183,5 +192,6 @@ int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info)
 	espm_spd_flush(en);
 	espm_notify_flush(en, ESPM_CMD_POLICY_FLUSH_NTF);
 	mutex_unlock(&en->lock);
+	espm_hold_drop(en);
 	return 0;
 }

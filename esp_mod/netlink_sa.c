@@ -6,6 +6,7 @@
 #include <net/ipv6.h>
 #include "crypto.h"
 #include "expire.h"
+#include "hold.h"
 #include "idle.h"
 #include "main.h"
 #include "netlink.h"
@@ -313,6 +314,8 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 	if (!sa)
 		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
 	sa->esn = esn;
+	/* Routers keep a flow together by it (RFC 6437); what flows are inside, it hides. */
+	sa->label = cpu_to_be32(get_random_u32() & be32_to_cpu(IPV6_FLOWLABEL_MASK));
 	sa->mode = nla_get_u8(attrs[ESPM_A_SA_MODE]);
 	sa->reqid = nla_get_u32(attrs[ESPM_A_SA_REQID]);
 	path = espm_sa_own_path(sa);
@@ -390,6 +393,7 @@ int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 	struct espm_net *en = espm_nl_net(info);
 	struct sk_buff *msg;
 	struct espm_sa *sa;
+	u32 reqid = 0;
 	void *hdr;
 	int err;
 
@@ -417,8 +421,62 @@ int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!err) {
 		espm_idle_begin(sa);
 		espm_notify_sa(en, ESPM_CMD_SA_ADD_NTF, sa);
+		reqid = sa->dir == ESPM_DIR_OUT ? sa->reqid : 0;
 	}
 	mutex_unlock(&en->lock);
+	if (reqid)
+		espm_hold_release(en, reqid);
+	return espm_nl_finish_add(info, msg, hdr, err);
+}
+
+/* espctl sa reserve */
+int esp_mod_nl_sa_reserve_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr **attrs = info->attrs;
+	u32 first = attrs[ESPM_A_SA_SPI] ? nla_get_u32(attrs[ESPM_A_SA_SPI]) : ESP_MOD_SPI_FIRST;
+	u32 last = attrs[ESPM_A_SA_SPI_LAST] ? nla_get_u32(attrs[ESPM_A_SA_SPI_LAST]) :
+		   attrs[ESPM_A_SA_SPI] ? first : ESP_MOD_SPI_LAST;
+	struct espm_lifetime life = {
+		.bound[ESPM_LIFE_SECONDS].hard = ESP_MOD_RESERVE_SECONDS * (u64)NSEC_PER_SEC,
+	};
+	struct espm_net *en = espm_nl_net(info);
+	struct sk_buff *msg;
+	struct espm_sa *sa;
+	void *hdr;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack) ?:
+	      espm_nl_need(info, ESPM_A_SA_DST, "a reservation needs the address that packets will come to");
+	if (err)
+		return err;
+	if (first < ESP_MOD_SPI_MIN || last < first)
+		return ESPM_REFUSE(info, attrs[ESPM_A_SA_SPI], -EINVAL,
+				   "a range of SPIs goes up, and begins at 256 or more");
+	sa = espm_sa_alloc(en, ESPM_DIR_IN, 0, 0);
+	if (!sa)
+		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+	msg = espm_nl_begin_reply(info, &hdr);
+	err = msg ? 0 : -ENOMEM;
+	if (!err)
+		err = read_dst(info, attrs[ESPM_A_SA_DST], espm_sa_own_path(sa)) ?:
+		      read_lifetime(info, &life) ?:
+		      start_limits(info, sa, &life);
+	mutex_lock(&en->lock);
+	if (!err)
+		err = espm_net_wake(en, info->extack);
+	if (!err)
+		err = espm_sad_reserve(en, sa, first, last, info->extack);
+	if (err) {
+		espm_sa_free(sa);
+	} else {
+		espm_notify_sa(en, ESPM_CMD_SA_ADD_NTF, sa);
+		if (nla_put_u32(msg, ESPM_A_SA_ID, sa->id) ||
+		    nla_put_u32(msg, ESPM_A_SA_SPI, ntohl(sa->spi)))
+			err = -EMSGSIZE;
+	}
+	mutex_unlock(&en->lock);
+	if (!msg)
+		return err;
 	return espm_nl_finish_add(info, msg, hdr, err);
 }
 
@@ -514,6 +572,7 @@ int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info)
 	struct espm_net *en = espm_nl_net(info);
 	struct change change = {};
 	struct espm_sa *sa;
+	u32 reqid = 0;
 	int err;
 
 	err = espm_nl_may_configure(skb, info->extack);
@@ -525,6 +584,8 @@ int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info)
 	rcu_read_unlock();
 	/* The lock keeps it. */
 	err = PTR_ERR_OR_ZERO(sa);
+	if (!err && !sa->tfm)
+		err = ESPM_REFUSE(info, NULL, -EBUSY, "the SPI is reserved: there is no SA yet to update");
 	if (!err)
 		err = read_change(info, en, sa, &change);
 	if (!err)
@@ -536,8 +597,11 @@ int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info)
 			espm_sad_link_put(en, change.link);
 	} else {
 		espm_notify_sa(en, ESPM_CMD_SA_UPDATE_NTF, sa);
+		reqid = change.link ? sa->reqid : 0;
 	}
 	mutex_unlock(&en->lock);
+	if (reqid)
+		espm_hold_release(en, reqid);
 	return err;
 }
 

@@ -97,6 +97,18 @@ static int age_fill(struct sk_buff *msg, struct espm_sa *sa)
 	return 0;
 }
 
+/* What a larval SA has not got. */
+static int keyed_fill(struct sk_buff *msg, const struct espm_sa *sa, const struct espm_path *path)
+{
+	if (nla_put_string(msg, ESPM_A_SA_SUITE, sa->suite->name) ||
+	    nla_put(msg, ESPM_A_SA_FINGERPRINT, sizeof(sa->fingerprint), sa->fingerprint) ||
+	    nla_put_string(msg, ESPM_A_SA_DRIVER, espm_crypto_driver(sa)) ||
+	    nla_put_u32(msg, ESPM_A_SA_OVERHEAD,
+			espm_path_fixed_len(path) + ESPM_TAIL_LEN + sa->suite->block - 1))
+		return -EMSGSIZE;
+	return 0;
+}
+
 /**
  * espm_sa_fill() - every attribute of an SA, for get, dump and events
  * @msg: the message
@@ -126,17 +138,13 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	    nla_put_u8(msg, ESPM_A_SA_MODE, sa->mode) ||
 	    espm_nl_addr_fill(msg, ESPM_A_SA_SRC, &path->src, path->name.family) ||
 	    espm_nl_addr_fill(msg, ESPM_A_SA_DST, &path->name.dst, path->name.family) ||
-	    nla_put_string(msg, ESPM_A_SA_SUITE, sa->suite->name) ||
-	    nla_put_u32(msg, ESPM_A_SA_REQID, sa->reqid) ||
+	    (sa->reqid && nla_put_u32(msg, ESPM_A_SA_REQID, sa->reqid)) ||
 	    nla_put_u8(msg, ESPM_A_SA_ESN, sa->esn) ||
 	    nla_put_u8(msg, ESPM_A_SA_STATE, READ_ONCE(sa->state)) ||
 	    nla_put_u64_64bit(msg, ESPM_A_SA_SEQ, seq, ESPM_A_SA_PAD) ||
 	    nla_put_u64_64bit(msg, ESPM_A_SA_PACKETS, packets, ESPM_A_SA_PAD) ||
 	    nla_put_u64_64bit(msg, ESPM_A_SA_BYTES, bytes, ESPM_A_SA_PAD) ||
-	    nla_put(msg, ESPM_A_SA_FINGERPRINT, sizeof(sa->fingerprint), sa->fingerprint) ||
-	    nla_put_string(msg, ESPM_A_SA_DRIVER, espm_crypto_driver(sa)) ||
-	    nla_put_u32(msg, ESPM_A_SA_OVERHEAD,
-			espm_path_fixed_len(path) + ESPM_TAIL_LEN + sa->suite->block - 1))
+	    (sa->tfm && keyed_fill(msg, sa, path)))
 		return -EMSGSIZE;
 	if (sa->dir == ESPM_DIR_IN &&
 	    (nla_put_u8(msg, ESPM_A_SA_ROAM, sa->roam) ||
@@ -173,6 +181,7 @@ int espm_policy_fill(struct sk_buff *msg, const struct espm_policy *policy)
 	    nla_put_u32(msg, ESPM_A_POLICY_PRIORITY, policy->priority) ||
 	    nla_put_u8(msg, ESPM_A_POLICY_ACTION, policy->action) ||
 	    (policy->reqid && nla_put_u32(msg, ESPM_A_POLICY_REQID, policy->reqid)) ||
+	    (policy->on_demand && nla_put_u8(msg, ESPM_A_POLICY_ON_DEMAND, 1)) ||
 	    (policy->sel.family &&
 	     nla_put_u8(msg, ESPM_A_POLICY_FAMILY, policy->sel.family == AF_INET ? 4 : 6)) ||
 	    espm_nl_selector_fill(msg, ESPM_A_POLICY_SELECTOR, &policy->sel) ||

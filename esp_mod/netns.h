@@ -15,6 +15,8 @@
 #include "stats.h"
 
 /* Five for each family. */
+struct espm_wish;
+
 enum { ESPM_HOOKS = 10 };
 
 /**
@@ -32,6 +34,12 @@ enum { ESPM_HOOKS = 10 };
  * @sas_gone: woken when @sas falls to zero
  * @events: SAs of which something waits to be told, a reference each
  * @tell: the worker that tells
+ * @hold_lock: guards @holds, @holds_n and @wishes
+ * @holds: what waits for SAs, by reqid
+ * @holds_n: how many those are
+ * @wishes: SAs that were asked for so far
+ * @hold_work: the worker that asks, and that ends the waiting
+ * @tell_wish: how it asks
  *
  * It sleeps, costing the namespace no instruction, until the first SA or
  * policy is added. Its end: SAs are killed, their operations in flight
@@ -52,6 +60,12 @@ struct espm_net {
 	wait_queue_head_t sas_gone;
 	struct llist_head events;
 	struct work_struct tell;
+	spinlock_t hold_lock;	/* what waits for SAs */
+	struct list_head holds;
+	u32 holds_n;
+	u32 wishes;
+	struct delayed_work hold_work;
+	void (*tell_wish)(struct espm_net *en, const struct espm_wish *wish);
 };
 
 struct espm_net *espm_net_of(const struct net *net);

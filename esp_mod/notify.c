@@ -9,6 +9,7 @@
 #include <linux/rwsem.h>
 #include <net/genetlink.h>
 #include "event.h"
+#include "hold.h"
 #include "netlink.h"
 #include "netlink_gen.h"
 #include "netns.h"
@@ -67,6 +68,18 @@ static int fill(struct sk_buff *msg, u8 cmd, struct espm_sa *sa, const struct es
 	return err;
 }
 
+/* Uses up @msg. Who misses it learns that. */
+static void send(struct espm_net *en, struct sk_buff *msg, int err)
+{
+	if (!err) {
+		genlmsg_multicast_netns(&espm_family, en->net, msg, 0, ESP_MOD_NLGRP_EVENTS,
+					GFP_KERNEL);
+		return;
+	}
+	nlmsg_free(msg);
+	genl_set_err(&espm_family, en->net, 0, ESP_MOD_NLGRP_EVENTS, -ENOBUFS);
+}
+
 static void tell(struct espm_net *en, u8 cmd, struct espm_sa *sa,
 		 const struct espm_policy *policy)
 {
@@ -77,13 +90,7 @@ static void tell(struct espm_net *en, u8 cmd, struct espm_sa *sa,
 	if (!has_listeners(en))
 		goto unlock;
 	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!msg || fill(msg, cmd, sa, policy)) {
-		nlmsg_free(msg);
-		genl_set_err(&espm_family, en->net, 0, ESP_MOD_NLGRP_EVENTS, -ENOBUFS);
-	} else {
-		genlmsg_multicast_netns(&espm_family, en->net, msg, 0, ESP_MOD_NLGRP_EVENTS,
-					GFP_KERNEL);
-	}
+	send(en, msg, msg ? fill(msg, cmd, sa, policy) : -ENOMEM);
 unlock:
 	up_read(&group_lock);
 }
@@ -147,7 +154,10 @@ static void tell_events(struct espm_net *en, struct espm_sa *sa, unsigned long e
 			espm_notify_sa(en, cmds[event], sa);
 	if (events & BIT(ESPM_EVENT_MOVED))
 		espm_roam_follow(en, sa, tell_moved);
-	if (events & (BIT(ESPM_EVENT_HARD) | BIT(ESPM_EVENT_SEQ_END)))
+	/* A reservation that nobody came for leaves nothing to be seen. */
+	if (events & BIT(ESPM_EVENT_HARD) && !sa->tfm)
+		espm_sad_del(en, sa);
+	else if (events & (BIT(ESPM_EVENT_HARD) | BIT(ESPM_EVENT_SEQ_END)))
 		espm_sad_choose(en, sa);
 }
 
@@ -168,6 +178,37 @@ static void tell_all(struct work_struct *work)
 	mutex_unlock(&en->lock);
 }
 
+static int fill_wish(struct sk_buff *msg, const struct espm_wish *wish)
+{
+	const struct espm_flow *flow = &wish->flow;
+	void *hdr = genlmsg_put(msg, 0, 0, &espm_family, 0, ESPM_CMD_ACQUIRE_NTF);
+
+	if (!hdr || nla_put_u32(msg, ESPM_A_ACQUIRE_SEQ, wish->seq) ||
+	    nla_put_u32(msg, ESPM_A_ACQUIRE_POLICY, wish->policy) ||
+	    nla_put_u32(msg, ESPM_A_ACQUIRE_REQID, wish->reqid) ||
+	    espm_nl_addr_fill(msg, ESPM_A_ACQUIRE_SRC, &flow->src, flow->family) ||
+	    espm_nl_addr_fill(msg, ESPM_A_ACQUIRE_DST, &flow->dst, flow->family) ||
+	    nla_put_u8(msg, ESPM_A_ACQUIRE_PROTOCOL, flow->proto) ||
+	    (flow->ports == ESPM_PORTS_SEEN &&
+	     (nla_put_u16(msg, ESPM_A_ACQUIRE_SPORT, flow->sport) ||
+	      nla_put_u16(msg, ESPM_A_ACQUIRE_DPORT, flow->dport))))
+		return -EMSGSIZE;
+	genlmsg_end(msg, hdr);
+	return 0;
+}
+
+static void tell_wish(struct espm_net *en, const struct espm_wish *wish)
+{
+	struct sk_buff *msg;
+
+	down_read(&group_lock);
+	if (has_listeners(en)) {
+		msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+		send(en, msg, msg ? fill_wish(msg, wish) : -ENOMEM);
+	}
+	up_read(&group_lock);
+}
+
 /**
  * espm_notify_begin() - a namespace begins
  * @en: the namespace; ends with espm_event_exit()
@@ -175,4 +216,5 @@ static void tell_all(struct work_struct *work)
 void espm_notify_begin(struct espm_net *en)
 {
 	espm_event_init(en, tell_all);
+	espm_hold_init(en, tell_wish);
 }

@@ -14,6 +14,7 @@
 #include "crypto.h"
 #include "encap.h"
 #include "flow.h"
+#include "hold.h"
 #include "icmp.h"
 #include "natt.h"
 #include "netns.h"
@@ -169,7 +170,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		match = ESPM_MATCH;
 		if (!policy)
 			return ESPM_ACCEPT;
-		goto decide;
+		goto hit;
 	}
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT)) {
 		espm_count(en, ESPM_OUT_UNREADABLE);
@@ -191,10 +192,22 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		return ESPM_ACCEPT;
 	}
 
-decide:
+hit:
 	this_cpu_inc(*policy->hits);
+decide:
 	answer = judge(policy, match, origin.depth, &egress->sa, &why);
 	if (answer != ESPM_STEAL) {
+		if (policy->on_demand && (why == ESPM_OUT_NO_SA || why == ESPM_OUT_EXPIRED)) {
+			/* What has its mark, or is changed already, would be another packet. */
+			switch (espm_hold(en, skb, policy, !origin.reqid && !behind_nat)) {
+			case ESPM_HELD_IT:
+				return ESPM_HELD;
+			case ESPM_HELD_TOO_LATE:
+				goto decide;
+			case ESPM_HELD_NOT:
+				why = ESPM_OUT_HELD;
+			}
+		}
 		count_refusal(en, policy, why);
 		return answer;
 	}
@@ -294,11 +307,13 @@ static enum espm_counter check_transport(const struct espm_path *path, struct sk
 /**
  * struct fit - how a packet, or each of its segments, fits into its SA
  * @mtu: the longest that fits whole
+ * @endless: whether it is longer than any packet of ESP, in fragments or not
  * @whole: whether it does
  * @df: whether the outer packet is not to be fragmented
  */
 struct fit {
 	u32 mtu;
+	bool endless;
 	bool whole;
 	bool df;
 };
@@ -328,10 +343,9 @@ static enum espm_counter check_fit(const struct espm_path *path, struct sk_buff 
 		hdr_len = find_payload(skb, &next_at, &next);
 	if (hdr_len > skb->len)
 		return ESPM_OUT_UNREADABLE;
-	/* Not even fragments can make up a packet longer than its length field. */
-	if (skb->len > longest / 2 && !skb_is_gso(skb) &&
-	    skb->len > espm_path_inner_mtu(path, longest, hdr_len))
-		return ESPM_OUT_TOO_LONG;
+	/* Not even fragments outside can make up a packet longer than its length field. */
+	fit->endless = skb->len > longest / 2 && !skb_is_gso(skb) &&
+		       skb->len > espm_path_inner_mtu(path, longest, hdr_len);
 	fit->mtu = espm_path_inner_mtu(path, mtu, hdr_len);
 	fit->whole = is_within(skb, fit->mtu);
 	fit->df = fit->whole && (sa->df == ESPM_DF_SET || (sa->df == ESPM_DF_COPY && df));
@@ -361,10 +375,11 @@ static int append(struct net *net, struct sock *sk, struct sk_buff *skb)
 }
 
 /*
- * No router behind the other end can fragment IPv6. So what is too long becomes
- * fragments inside of the tunnel, unless the other end could not tell by their
- * ports what they are (RFC 4301 section 7): those travel whole, in fragments
- * outside, for which the other end must be the last one.
+ * No router behind the other end can fragment IPv6, and no packet of ESP holds all
+ * of the longest ones. So what is too long becomes fragments inside of the tunnel,
+ * unless the other end could not tell by their ports what they are (RFC 4301
+ * section 7): those travel whole, in fragments outside, for which the other end
+ * must be the last one.
  */
 static bool needs_fragments(const struct espm_egress *egress, const struct sk_buff *skb,
 			    const struct fit *fit)
@@ -372,24 +387,47 @@ static bool needs_fragments(const struct espm_egress *egress, const struct sk_bu
 	const struct dst_entry *dst = skb_dst(skb);
 
 	/* A bridge's frame has a route in name only. */
-	return !fit->whole && egress->sa->mode == ESPM_MODE_TUNNEL && !egress->by_ports &&
-	       ip_hdr(skb)->version == 6 && skb->len > ESPM_IPV6_MIN_MTU &&
-	       dst && dst->ops->family == AF_INET6;
+	if (fit->whole || egress->sa->mode != ESPM_MODE_TUNNEL || egress->by_ports || !dst)
+		return false;
+	if (ip_hdr(skb)->version == 6)
+		return skb->len > ESPM_IPV6_MIN_MTU && dst->ops->family == AF_INET6;
+	return fit->endless && !espm_hdr_df(skb->data) && dst->ops->family == AF_INET &&
+	       !(dst->flags & DST_FAKE_RTABLE);
+}
+
+static int fragment4(struct net *net, struct sk_buff *skb, const struct fit *fit)
+{
+	struct inet_skb_parm *parm = IPCB(skb);
+	u32 was = parm->frag_max_size ?: IP_MAX_MTU;
+
+	parm->frag_max_size = min(was, max_t(u32, fit->mtu, ESPM_IPV4_MIN_MTU));
+	return ip_do_fragment(net, NULL, skb, append);
+}
+
+static int fragment6(struct net *net, struct sk_buff *skb, const struct fit *fit)
+{
+	struct inet6_skb_parm *parm = IP6CB(skb);
+	u32 was = parm->frag_max_size ?: IP6_MAX_MTU;
+
+	parm->frag_max_size = min3(was, max_t(u32, fit->mtu, ESPM_IPV6_MIN_MTU),
+				   ip6_skb_dst_mtu(skb));
+	return ipv6_stub->ipv6_fragment(net, NULL, skb, append);
 }
 
 /* Uses up @skb. The fragments, or NULL. */
-static struct sk_buff *fragment6(struct net *net, struct sk_buff *skb, const struct fit *fit)
+static struct sk_buff *fragment(struct net *net, struct sk_buff *skb, const struct fit *fit)
 {
 	struct train *mine = this_cpu_ptr(&train);
-	struct inet6_skb_parm *parm = IP6CB(skb);
-	u32 was = parm->frag_max_size ?: IP6_MAX_MTU;
+	int err;
 
 	mine->first = NULL;
 	mine->end = &mine->first;
 	skb->ignore_df = 1;
-	parm->frag_max_size = min3(was, max_t(u32, fit->mtu, ESPM_IPV6_MIN_MTU),
-				   ip6_skb_dst_mtu(skb));
-	if (ipv6_stub->ipv6_fragment(net, NULL, skb, append)) {
+	if (ip_hdr(skb)->version == 4)
+		err = fragment4(net, skb, fit);
+	else
+		err = fragment6(net, skb, fit);
+	if (err) {
 		kfree_skb_list(mine->first);
 		return NULL;
 	}
@@ -603,12 +641,15 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 		}
 		consume_skb(skb);
 	} else if (needs_fragments(egress, skb, &fit)) {
-		segments = fragment6(sa->en->net, skb, &fit);
+		segments = fragment(sa->en->net, skb, &fit);
 		skb = NULL;
 		if (!segments) {
 			why = ESPM_OUT_SEGMENT;
 			goto drop;
 		}
+	} else if (fit.endless) {
+		why = ESPM_OUT_TOO_LONG;
+		goto drop;
 	} else {
 		segments = skb;
 	}

@@ -16,6 +16,7 @@ enum espm_answer {
 	ESPM_ACCEPT,
 	ESPM_DROP,
 	ESPM_STEAL,
+	ESPM_HELD,	/* it waits for an SA */
 };
 
 /**

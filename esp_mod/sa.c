@@ -161,7 +161,7 @@ bool espm_sa_end(struct espm_sa *sa)
 {
 	u32 state = READ_ONCE(sa->state);
 
-	while (state == ESPM_SA_VALID || state == ESPM_SA_DYING)
+	while (state == ESPM_SA_LARVAL || state == ESPM_SA_VALID || state == ESPM_SA_DYING)
 		if (try_cmpxchg(&sa->state, &state, ESPM_SA_EXPIRED))
 			return true;
 	return false;

@@ -100,6 +100,7 @@ struct espm_sa_load {
  * @ecn: I: outbound tunnel, whether the ECN field is copied outwards
  * @df: I: outbound tunnel, enum espm_df
  * @ttl: I: outbound tunnel, hop limit of the outer header, 0 for the host's
+ * @label: I: outbound tunnel over IPv6, flow label: the SA's, of no packet inside
  * @tfc: I: outbound tunnel, least bytes inside of ESP
  * @clamp_mss: I: whether SYNs are told what fits
  * @roam: I: inbound, whether outbound SAs of its reqid follow the peer
@@ -153,6 +154,7 @@ struct espm_sa {
 	bool ecn;
 	u8 df;
 	u8 ttl;
+	__be32 label;
 	u16 tfc;
 	bool clamp_mss;
 	bool roam;

@@ -2,6 +2,7 @@
 /* The SA database. See sad.h. */
 #include <linux/lockdep.h>
 #include <linux/netlink.h>
+#include <linux/random.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include "expire.h"
@@ -174,6 +175,23 @@ struct espm_sa *espm_sad_outbound_get(const struct espm_link *link)
 }
 
 /**
+ * espm_sad_has_outbound_rcu() - is there an SA that protects for a link?
+ * @link: SAs of one reqid
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: true if espm_sad_outbound_get() would find one now.
+ */
+bool espm_sad_has_outbound_rcu(const struct espm_link *link)
+{
+	struct espm_sa *sa;
+
+	list_for_each_entry_rcu(sa, &link->outbound, in_link)
+		if (espm_sa_usable(sa))
+			return true;
+	return false;
+}
+
+/**
  * espm_sad_expired_rcu() - an SA that can no longer protect for a link
  * @link: SAs of one reqid, none of them usable
  *
@@ -220,6 +238,83 @@ static int refuse(struct netlink_ext_ack *extack, int err)
 	return err;
 }
 
+/* Take an SA whose name is not in the table any more out of the rest, and kill it. */
+static void unlink_sa(struct espm_net *en, struct espm_sa *sa)
+{
+	struct espm_path *path = espm_sa_own_path(sa);
+	struct espm_sad *sad = &en->sad;
+
+	WRITE_ONCE(sad->anywhere, sad->anywhere - is_anywhere(path));
+	xa_erase(&sad->by_id, sa->id);
+	WRITE_ONCE(sad->changes, sad->changes + 1);
+	atomic_long_inc_return(&removals);
+	if (sa->dir == ESPM_DIR_OUT) {
+		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
+		list_del_rcu(&sa->in_link);
+		choose_outbound(sa->link);
+	}
+	if (sa->link)
+		espm_sad_link_put(en, sa->link);
+	espm_sa_kill(sa);
+}
+
+/* The reservation that an SA of this name completes, or NULL. */
+static struct espm_sa *find_larval(struct espm_sad *sad, const struct espm_sa_name *name)
+{
+	struct espm_path *path = rhashtable_lookup_fast(&sad->by_name, name, by_name_params);
+
+	/* Only while the namespace is locked does what is found stay. */
+	return path && !path->sa->tfm ? path->sa : NULL;
+}
+
+/**
+ * espm_sad_reserve() - publish a larval SA under an SPI that is free
+ * @en: the namespace, locked
+ * @sa: an inbound SA without keys; the SAD's if this succeeds
+ * @first: lowest SPI that will do
+ * @last: highest one
+ * @extack: takes the sentence of a refusal
+ *
+ * The SPI is drawn by lot. espm_sad_add() of an SA with its name takes its place.
+ *
+ * Context: process, sleeps.
+ * Return: 0, -ENOSPC or -ENOMEM; then nothing has changed.
+ */
+int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 last,
+		     struct netlink_ext_ack *extack)
+{
+	struct espm_path *path = espm_sa_own_path(sa);
+	u32 range = last - first, tries = min_t(u32, range, 4095) + 1;
+	struct espm_sad *sad = &en->sad;
+	u32 at = range == U32_MAX ? get_random_u32() : get_random_u32() % (range + 1);
+	int err;
+
+	lockdep_assert_held(&en->lock);
+	err = xa_alloc_cyclic(&sad->by_id, &sa->id, NULL, XA_LIMIT(1, INT_MAX), &sad->next_id,
+			      GFP_KERNEL);
+	if (err < 0)
+		return refuse(extack, err);
+	espm_expire_born(sa);
+	do {
+		sa->spi = cpu_to_be32(first + at);
+		path->name.spi = sa->spi;
+		err = rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
+		at = at == range ? 0 : at + 1;
+	} while (err == -EEXIST && --tries);
+	if (err) {
+		xa_erase(&sad->by_id, sa->id);
+		if (err != -EEXIST)
+			return refuse(extack, err);
+		NL_SET_ERR_MSG(extack, "every SPI that was tried in this range is taken");
+		return -ENOSPC;
+	}
+	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path));
+	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
+	WRITE_ONCE(sad->changes, sad->changes + 1);
+	espm_expire_begin(sa);
+	return 0;
+}
+
 /**
  * espm_sad_add() - publish an SA
  * @en: the namespace, locked
@@ -234,6 +329,7 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 	struct espm_sad *sad = &en->sad;
 	struct espm_path *path = espm_sa_own_path(sa);
 	bool outbound = sa->dir == ESPM_DIR_OUT;
+	struct espm_sa *larval;
 	int err;
 
 	lockdep_assert_held(&en->lock);
@@ -263,8 +359,13 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 	}
 
 	espm_expire_born(sa);
+	larval = find_larval(sad, &path->name);
 	sa->state = ESPM_SA_VALID;
-	err = rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
+	if (larval)
+		err = rhashtable_replace_fast(&sad->by_name, &espm_sa_own_path(larval)->by_name,
+					      &path->by_name, by_name_params);
+	else
+		err = rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
 	if (err) {
 		sa->state = ESPM_SA_LARVAL;
 		refuse(extack, err);
@@ -279,6 +380,8 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 		choose_outbound(sa->link);
 	}
 	espm_expire_begin(sa);
+	if (larval)
+		unlink_sa(en, larval);
 	return 0;
 
 err_release_id:
@@ -369,22 +472,9 @@ void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *
  */
 void espm_sad_del(struct espm_net *en, struct espm_sa *sa)
 {
-	struct espm_path *path = espm_sa_own_path(sa);
-	struct espm_sad *sad = &en->sad;
-
 	lockdep_assert_held(&en->lock);
-	WRITE_ONCE(sad->anywhere, sad->anywhere - is_anywhere(path));
-	xa_erase(&sad->by_id, sa->id);
-	WRITE_ONCE(sad->changes, sad->changes + 1);
-	rhashtable_remove_fast(&sad->by_name, &path->by_name, by_name_params);
-	atomic_long_inc_return(&removals);
-	if (sa->dir == ESPM_DIR_OUT) {
-		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
-		list_del_rcu(&sa->in_link);
-		choose_outbound(sa->link);
-	}
-	espm_sad_link_put(en, sa->link);
-	espm_sa_kill(sa);
+	rhashtable_remove_fast(&en->sad.by_name, &espm_sa_own_path(sa)->by_name, by_name_params);
+	unlink_sa(en, sa);
 }
 
 /**

@@ -62,6 +62,8 @@ struct espm_sad {
 int espm_sad_init(struct espm_net *en);
 void espm_sad_exit(struct espm_net *en);
 int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack);
+int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 last,
+		     struct netlink_ext_ack *extack);
 int espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path,
 		  struct netlink_ext_ack *extack);
 void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *link);
@@ -72,6 +74,7 @@ struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
 struct espm_sa *espm_sad_outbound_get(const struct espm_link *link);
+bool espm_sad_has_outbound_rcu(const struct espm_link *link);
 struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link);
 void espm_sad_choose(struct espm_net *en, struct espm_sa *sa);
 struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid);

@@ -51,6 +51,7 @@ struct espm_spd_key {
  * @priority: the smallest wins, then the smallest @id
  * @reqid: number of @link, 0 without
  * @action: enum espm_action
+ * @on_demand: whether packets without an SA ask for one, and wait for it
  * @link: SAs that protect, a reference; only for ESPM_ACTION_PROTECT
  * @hits: packets decided, per CPU
  * @in_order: place among all policies, by @id
@@ -64,6 +65,7 @@ struct espm_policy {
 	u32 priority;
 	u32 reqid;
 	u8 action;
+	bool on_demand;
 	struct espm_link *link;
 	unsigned long __percpu *hits;
 	struct list_head in_order;

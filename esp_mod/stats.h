@@ -36,6 +36,7 @@
 	DROP(IN_SA_DEAD, "in_sa_dead", "the SA ended before the packet was opened") \
 	DROP(IN_EXPIRED, "in_expired", \
 	     "the SA has expired: a limit of its life is reached, inbound") \
+	DROP(IN_LARVAL, "in_larval", "the SPI is reserved, and its SA has no keys yet") \
 	DROP(IN_TRAILER, "in_trailer", "authentic, but with more padding than packet") \
 	DROP(IN_PADDING, "in_padding", "authentic, but its padding is not 1, 2, 3 ...") \
 	DROP(IN_NEXT_HEADER, "in_next_header", "authentic, but not what the SA's mode carries") \
@@ -48,12 +49,16 @@
 	DROP(IN_NEST, "in_nest", "too many layers of transport mode inside of each other") \
 	DROP(IN_QUEUE, "in_queue", "the queue of the esp device is full, or the device is down") \
 	DROP(IN_CLEAR, "in_clear", "came in clear where policy says ESP") \
+	DROP(IN_CLEAR_ERROR, "in_clear_error", \
+	     "ICMP error that came in clear about a packet that never left in clear") \
 	DROP(IN_DISCARD, "in_discard", "an inbound policy says discard") \
 	DROP(IN_HIDDEN_PORTS, "in_hidden_ports", \
 	     "a fragment without the ports that a policy asks for, inbound") \
 	DROP(IN_UNREADABLE, "in_unreadable", "clear packet whose headers cannot be read") \
 	DROP(IN_CONNTRACK, "in_conntrack", "connection tracking refused the ESP packet") \
 	DROP(OUT_NO_SA, "out_no_sa", "policy says ESP and there is no SA of its reqid") \
+	DROP(OUT_HELD, "out_held", \
+	     "waited for an SA on demand, which did not come in time, or too many waited") \
 	DROP(OUT_SA_DEAD, "out_sa_dead", "the SA ended before the packet was sealed") \
 	DROP(OUT_EXPIRED, "out_expired", \
 	     "the SA has expired and there is no other one of its reqid") \

@@ -28,6 +28,7 @@ enum kind {
 	KIND_RANGE,
 	KIND_PROTO,
 	KIND_PORTS,
+	KIND_SPIS,
 	KIND_PORT_PAIR,
 	KIND_ICMP,
 };
@@ -122,6 +123,13 @@ static const struct word_desc words_known[W_COUNT] = {
 	[W_PRIORITY] = { "priority", "N", "the smallest matching one decides (1000)",
 			 .kind = KIND_U32 },
 	[W_FAMILY] = { "family", "4|6", "where no address says it", .kind = KIND_FAMILY },
+	[W_ON_DEMAND] = { "on-demand", NULL,
+			  "outbound: ask key daemons for SAs, and let a few packets wait",
+			  .kind = KIND_FLAG },
+	[W_SPIS] = { "spi", "A[-B]", "SPI, or from which to draw one (0xc0000000-0xcfffffff)",
+		     .kind = KIND_SPIS },
+	[W_SECONDS] = { "seconds", "N", "how long the SPI is kept without an SA (30)",
+			.kind = KIND_U32 },
 	[W_ALL] = { "all", NULL, "the zero ones too", .kind = KIND_FLAG },
 	[W_EVENTS] = { "count", "N", "end after N events", .kind = KIND_U32 },
 	[W_TIMEOUT] = { "timeout", "SECONDS",
@@ -346,6 +354,23 @@ static int ports_parse(struct value *value, const char *word)
 	return 0;
 }
 
+static int spis_parse(struct value *value, const char *word)
+{
+	unsigned long first, last;
+	const char *end;
+
+	if (!number_parse(word, ~(__u32)0, &first, &end))
+		return bad_value(value, "not an SPI from 256 to 4294967295");
+	last = first;
+	if ((*end == '-' && !number_parse(end + 1, ~(__u32)0, &last, &end)) || *end)
+		return bad_value(value, "SPIs are A or A-B, from 256 to 4294967295");
+	if (last < first)
+		return bad_value(value, "the range ends before it begins");
+	value->spis[0] = first;
+	value->spis[1] = last;
+	return 0;
+}
+
 /* TYPE[/CODE], as the range of type * 256 + code that it covers. */
 static bool icmp_parse_one(const char *word, struct ports *ports, const char **end)
 {
@@ -427,6 +452,8 @@ static int value_parse(struct value *value, const struct word_desc *desc, char *
 		return proto_parse(value, words[0]);
 	case KIND_PORTS:
 		return ports_parse(value, words[0]);
+	case KIND_SPIS:
+		return spis_parse(value, words[0]);
 	case KIND_PORT_PAIR:
 		value->second.name = desc->name;
 		value->second.value = words[1];

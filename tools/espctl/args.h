@@ -47,6 +47,9 @@ enum word {
 	W_ACTION,
 	W_PRIORITY,
 	W_FAMILY,
+	W_ON_DEMAND,
+	W_SPIS,
+	W_SECONDS,
 	W_ALL,
 	W_EVENTS,
 	W_TIMEOUT,
@@ -93,6 +96,7 @@ struct value {
 		struct range range;
 		struct ports ports;
 		__u16 pair[2];
+		__u32 spis[2];
 	};
 };
 

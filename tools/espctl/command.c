@@ -37,6 +37,15 @@ const struct command commands[] = {
 		.run = sa_add,
 	},
 	{
+		.name = "sa reserve",
+		.usage = "dst ADDR|any [spi A[-B]] [seconds N]",
+		.about = "reserve an SPI for an inbound SA to come, and print it",
+		.takes = WORD(DST) | WORD(SPIS) | WORD(SECONDS),
+		.needs = WORD(DST),
+		.bare = W_COUNT,
+		.run = sa_reserve,
+	},
+	{
 		.name = "sa update",
 		.usage = "id N | spi SPI dst ADDR dir in|out\n"
 			 "[src ADDR|any] [new-dst ADDR|any] [encap SPORT DPORT] [reqid N]\n"
@@ -78,10 +87,10 @@ const struct command commands[] = {
 		.usage = "dir in|out [src PREFIX|RANGE|any] [dst PREFIX|RANGE|any]\n"
 			 "[proto NAME|N] [sport A[-B]] [dport A[-B]] [icmp TYPE[/CODE]]\n"
 			 "[family 4|6] [priority N]\n"
-			 "action protect reqid N | action bypass | action discard",
+			 "action protect reqid N [on-demand] | action bypass | action discard",
 		.about = "add a policy",
 		.takes = WORD(DIR) | WORDS_SELECTOR | WORD(FAMILY) | WORD(PRIORITY) |
-			 WORD(ACTION) | WORD(REQID),
+			 WORD(ACTION) | WORD(REQID) | WORD(ON_DEMAND),
 		.needs = WORD(DIR) | WORD(ACTION),
 		.bare = W_COUNT,
 		.run = policy_add,

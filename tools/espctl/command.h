@@ -44,6 +44,7 @@ int policy_del(struct args *args);
 int policy_show(struct args *args);
 int policy_flush(struct args *args);
 int sa_add(struct args *args);
+int sa_reserve(struct args *args);
 int sa_update(struct args *args);
 int sa_del(struct args *args);
 int sa_show(struct args *args);

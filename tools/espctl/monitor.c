@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
+#include <netinet/in.h>
 #include <linux/genetlink.h>
 #include <json-c/json.h>
 #include <esp_mod.h>
@@ -12,7 +13,7 @@
 #include "say.h"
 #include "show.h"
 
-enum about { ABOUT_SA, ABOUT_POLICY, ABOUT_ALL };
+enum about { ABOUT_SA, ABOUT_POLICY, ABOUT_WISH, ABOUT_ALL };
 
 static const struct {
 	const char *name;
@@ -26,6 +27,7 @@ static const struct {
 	[ESPM_CMD_SA_SEQ_NEAR_NTF] = { "sa-seq-near", ABOUT_SA },
 	[ESPM_CMD_SA_SEQ_END_NTF] = { "sa-seq-end", ABOUT_SA },
 	[ESPM_CMD_SA_ICV_NTF] = { "sa-icv", ABOUT_SA },
+	[ESPM_CMD_ACQUIRE_NTF] = { "acquire", ABOUT_WISH },
 	[ESPM_CMD_SA_UPDATE_NTF] = { "sa-update", ABOUT_SA },
 	[ESPM_CMD_SA_MAPPING_NTF] = { "sa-mapping", ABOUT_SA },
 	[ESPM_CMD_POLICY_ADD_NTF] = { "policy-add", ABOUT_POLICY },
@@ -60,6 +62,45 @@ static void expect_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+static struct json_object *wish_json(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr[ESPM_A_ACQUIRE_MAX + 1];
+	struct json_object *o = json_object_new_object();
+
+	nl_attrs(nlh, attr, ESPM_A_ACQUIRE_MAX);
+	json_add_number(o, "seq", attr[ESPM_A_ACQUIRE_SEQ]);
+	json_add_number(o, "policy", attr[ESPM_A_ACQUIRE_POLICY]);
+	json_add_number(o, "reqid", attr[ESPM_A_ACQUIRE_REQID]);
+	json_add_addr(o, "src", attr[ESPM_A_ACQUIRE_SRC]);
+	json_add_addr(o, "dst", attr[ESPM_A_ACQUIRE_DST]);
+	json_add_number(o, "protocol", attr[ESPM_A_ACQUIRE_PROTOCOL]);
+	json_add_number(o, "sport", attr[ESPM_A_ACQUIRE_SPORT]);
+	json_add_number(o, "dport", attr[ESPM_A_ACQUIRE_DPORT]);
+	return o;
+}
+
+static void wish_line(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr[ESPM_A_ACQUIRE_MAX + 1];
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], number[8];
+	struct addr addr;
+
+	nl_attrs(nlh, attr, ESPM_A_ACQUIRE_MAX);
+	nl_addr(&addr, attr[ESPM_A_ACQUIRE_SRC]);
+	addr_text(&addr, src, sizeof(src));
+	nl_addr(&addr, attr[ESPM_A_ACQUIRE_DST]);
+	addr_text(&addr, dst, sizeof(dst));
+	printf(" seq %u policy %u reqid %u src %s dst %s proto %s",
+	       (__u32)nl_number(attr[ESPM_A_ACQUIRE_SEQ]),
+	       (__u32)nl_number(attr[ESPM_A_ACQUIRE_POLICY]),
+	       (__u32)nl_number(attr[ESPM_A_ACQUIRE_REQID]), src, dst,
+	       proto_name(nl_number(attr[ESPM_A_ACQUIRE_PROTOCOL]), number, sizeof(number)));
+	if (attr[ESPM_A_ACQUIRE_SPORT])
+		printf(" sport %u", (__u16)nl_number(attr[ESPM_A_ACQUIRE_SPORT]));
+	if (attr[ESPM_A_ACQUIRE_DPORT])
+		printf(" dport %u", (__u16)nl_number(attr[ESPM_A_ACQUIRE_DPORT]));
+}
+
 static struct json_object *event_json(const char *name, const struct timespec *now)
 {
 	struct json_object *o = json_object_new_object();
@@ -84,6 +125,8 @@ static int print_event(const char *name, enum about about, const struct nlmsghdr
 			json_object_object_add(o, "sa", sa_json(nlh));
 		else if (about == ABOUT_POLICY)
 			json_object_object_add(o, "policy", policy_json(nlh));
+		else if (about == ABOUT_WISH)
+			json_object_object_add(o, "acquire", wish_json(nlh));
 		return json_print(o);
 	}
 	strftime(text, sizeof(text), "%H:%M:%S", localtime(&now.tv_sec));
@@ -92,6 +135,8 @@ static int print_event(const char *name, enum about about, const struct nlmsghdr
 		sa_line(nlh);
 	else if (about == ABOUT_POLICY)
 		policy_line(nlh);
+	else if (about == ABOUT_WISH)
+		wish_line(nlh);
 	putchar('\n');
 	return out_done();
 }

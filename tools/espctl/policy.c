@@ -29,6 +29,8 @@ int policy_add(struct args *args)
 	nl_put_number(&req, ESPM_A_POLICY_PRIORITY, &value[W_PRIORITY]);
 	nl_put_small(&req, ESPM_A_POLICY_ACTION, &value[W_ACTION]);
 	nl_put_number(&req, ESPM_A_POLICY_REQID, &value[W_REQID]);
+	if (value[W_ON_DEMAND].given)
+		nl_put_u8(&req, ESPM_A_POLICY_ON_DEMAND, 1, &value[W_ON_DEMAND].said);
 	selector_put(&req, ESPM_A_POLICY_SELECTOR, args, icmp_proto);
 	nl_put_small(&req, ESPM_A_POLICY_FAMILY, &value[W_FAMILY]);
 	err = nl_do(&req, &reply);
@@ -86,6 +88,8 @@ struct json_object *policy_json(const struct nlmsghdr *nlh)
 	json_object_object_add(o, "selector", selector_json(&sel));
 	if (family)
 		json_object_object_add(o, "family", json_object_new_int(family));
+	if (attr[ESPM_A_POLICY_ON_DEMAND])
+		json_object_object_add(o, "on_demand", json_object_new_boolean(1));
 	json_add_number(o, "packets", attr[ESPM_A_POLICY_PACKETS]);
 	return o;
 }
@@ -108,6 +112,8 @@ void policy_line(const struct nlmsghdr *nlh)
 	       NAME_OF(action_names, nl_number(attr[ESPM_A_POLICY_ACTION])));
 	if (attr[ESPM_A_POLICY_REQID])
 		printf(" reqid %u", (__u32)nl_number(attr[ESPM_A_POLICY_REQID]));
+	if (attr[ESPM_A_POLICY_ON_DEMAND])
+		printf(" on-demand");
 }
 
 static void policy_row(struct table *table, const struct nlmsghdr *nlh)
@@ -142,6 +148,8 @@ static void policy_row(struct table *table, const struct nlmsghdr *nlh)
 	ports_text(&sel.dport, sel.any_dport, false, text, sizeof(text));
 	table_cell(table, "%s", text);
 	table_cell(table, "%llu", (unsigned long long)nl_number(attr[ESPM_A_POLICY_PACKETS]));
+	if (attr[ESPM_A_POLICY_ON_DEMAND])
+		table_note(table, "on-demand");
 }
 
 static int print_json(const struct nl_reply *reply)

@@ -166,6 +166,49 @@ int sa_add(struct args *args)
 	return err;
 }
 
+int sa_reserve(struct args *args)
+{
+	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
+	const struct value *value = args->value;
+	struct nl_reply reply = { };
+	struct json_object *o;
+	struct nl_request req;
+	struct nlattr *nest;
+	char text[16];
+	int err;
+
+	err = settle_any(args);
+	if (err)
+		return err;
+	nl_begin(&req, ESPM_CMD_SA_RESERVE, "sa reserve");
+	nl_put_addr(&req, ESPM_A_SA_DST, &value[W_DST]);
+	if (value[W_SPIS].given) {
+		nl_put_u32(&req, ESPM_A_SA_SPI, value[W_SPIS].spis[0], &value[W_SPIS].said);
+		nl_put_u32(&req, ESPM_A_SA_SPI_LAST, value[W_SPIS].spis[1], &value[W_SPIS].said);
+	}
+	if (value[W_SECONDS].given) {
+		nest = nl_nest(&req, ESPM_A_SA_LIFETIME, &value[W_SECONDS].said);
+		nl_put_number(&req, ESPM_A_LIFE_HARD_SECONDS, &value[W_SECONDS]);
+		nl_nest_end(&req, nest);
+	}
+	err = nl_do(&req, &reply);
+	if (!err) {
+		nl_attrs(nl_next(&reply, NULL), attr, ESPM_A_SA_MAX);
+		snprintf(text, sizeof(text), "0x%08x", (__u32)nl_number(attr[ESPM_A_SA_SPI]));
+		if (args->json) {
+			o = json_object_new_object();
+			json_add_number(o, "id", attr[ESPM_A_SA_ID]);
+			json_add_string(o, "spi", text);
+			err = json_print(o);
+		} else {
+			puts(text);
+			err = out_done();
+		}
+	}
+	nl_free(&reply);
+	return err;
+}
+
 /* Whether the words name one SA, and in one way. */
 static int check_name(struct args *args, bool *named)
 {

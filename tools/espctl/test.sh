@@ -63,7 +63,7 @@ refused no-command 2 "a command is missing: see 'espctl --help'"
 refused unknown-option 2 "unknown option '-x': see 'espctl --help'" -x
 refused noun-typo 2 "unknown command 'plicy': did you mean 'policy'?" plicy show
 refused noun-unknown 2 "unknown command 'frobnicate': see 'espctl --help'" frobnicate
-refused verb-missing 2 "sa: say what to do: add, update, del, show, flush" sa
+refused verb-missing 2 "sa: say what to do: add, reserve, update, del, show, flush" sa
 refused verb-typo 2 "sa: unknown word 'shwo': did you mean 'show'?" sa shwo
 refused word-typo 2 "sa add: unknown word 'sutie': did you mean 'suite'?" sa add sutie x
 refused word-unknown 2 "sa add: unknown word 'colour': see 'espctl sa add --help'" sa add colour red
