@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Reads out of a packet what selectors ask for. See flow.h. */
+#include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/udp.h>
@@ -165,6 +166,50 @@ int espm_flow_read(struct espm_flow *flow, const struct sk_buff *skb, int offset
 	default:
 		return -EINVAL;
 	}
+}
+
+/* Where the packet begins that an error is about, or 0 for what is no error. */
+static int find_quoted(const struct sk_buff *skb)
+{
+	int at = skb_network_offset(skb);
+	const u8 *type;
+	u8 buf;
+
+	if (ip_hdr(skb)->version == 4) {
+		at += ip_hdrlen(skb);
+		type = skb_header_pointer(skb, at, sizeof(buf), &buf);
+		return type && icmp_is_err(*type) ? at + (int)sizeof(struct icmphdr) : 0;
+	}
+	at += sizeof(struct ipv6hdr);
+	type = skb_header_pointer(skb, at, sizeof(buf), &buf);
+	return type && icmpv6_is_err(*type) ? at + (int)sizeof(struct icmp6hdr) : 0;
+}
+
+/**
+ * espm_flow_read_quoted() - the selector values of the packet that an ICMP error is about
+ * @flow: result
+ * @skb: the error, with its network header
+ * @dir: enum espm_direction of the packet that is quoted
+ *
+ * Context: any.
+ * Return: 0, or -EINVAL for what is no error, or quotes nothing readable.
+ */
+int espm_flow_read_quoted(struct espm_flow *flow, const struct sk_buff *skb, u8 dir)
+{
+	int about = find_quoted(skb);
+
+	return about ? espm_flow_read(flow, skb, about, dir) : -EINVAL;
+}
+
+/**
+ * espm_flow_reverse() - the way back of a flow
+ * @flow: addresses change places, and ports, where they are ports
+ */
+void espm_flow_reverse(struct espm_flow *flow)
+{
+	swap(flow->src, flow->dst);
+	if (flow->proto != IPPROTO_ICMP && flow->proto != IPPROTO_ICMPV6)
+		swap(flow->sport, flow->dport);
 }
 
 /**

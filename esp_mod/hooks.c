@@ -2,11 +2,15 @@
 /* The hooks: each is a switch over an answer from the floor below. */
 #include <linux/module.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/netfilter/ipv4/nf_defrag_ipv4.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
+#include <net/route.h>
 #include "encap.h"
 #include "hooks.h"
 #include "icmp.h"
@@ -68,6 +72,16 @@ static void leave(bool entered)
 		local_bh_enable();
 }
 
+/* A VRF that the esp device belongs to asks once more, in its own name. */
+static bool came_in_vrf(const struct espm_net *en, const struct sk_buff *skb,
+			const struct net_device *in)
+{
+	const struct net_device *dev = READ_ONCE(en->dev);
+
+	BUILD_BUG_ON(offsetof(struct inet_skb_parm, iif) != offsetof(struct inet6_skb_parm, iif));
+	return netif_is_l3_master(in) && dev && IPCB(skb)->iif == dev->ifindex;
+}
+
 static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state, bool behind_nat)
 {
@@ -76,7 +90,7 @@ static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
 
 	/* Opened and checked already, or it has never left this host. */
 	if (state->okfn == espm_input_transport || state->in == READ_ONCE(en->dev) ||
-	    state->in->flags & IFF_LOOPBACK)
+	    state->in->flags & IFF_LOOPBACK || came_in_vrf(en, skb, state->in))
 		return NF_ACCEPT;
 
 	entered = enter();
@@ -142,6 +156,28 @@ static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook
 	return verdict;
 }
 
+/*
+ * Of a broadcast or multicast packet, IPv4 sends a copy to this host itself, with
+ * another continuation than that of all packets that leave; which that is, packets
+ * for one host show. What stays inside of the host needs no ESP.
+ */
+static bool is_loop_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	static int (*leave_fn)(struct net *net, struct sock *sk, struct sk_buff *skb);
+	const struct dst_entry *dst = skb_dst(skb);
+
+	if (state->pf != NFPROTO_IPV4 || !dst || nf_bridge_info_exists(skb))
+		return false;
+	if (likely(dst->output == ip_output)) {
+		if (unlikely(READ_ONCE(leave_fn) != state->okfn))
+			WRITE_ONCE(leave_fn, state->okfn);
+		return false;
+	}
+	return dst->ops->family == AF_INET && !(dst->flags & DST_FAKE_RTABLE) &&
+	       ((const struct rtable *)dst)->rt_flags & (RTCF_BROADCAST | RTCF_MULTICAST) &&
+	       READ_ONCE(leave_fn) && READ_ONCE(leave_fn) != state->okfn;
+}
+
 static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 			const struct nf_hook_state *state, bool behind_nat)
 {
@@ -149,7 +185,7 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 	unsigned int verdict = NF_ACCEPT;
 	bool entered;
 
-	if (state->out->flags & IFF_LOOPBACK)
+	if (state->out->flags & IFF_LOOPBACK || is_loop_copy(skb, state))
 		return NF_ACCEPT;
 
 	entered = enter();

@@ -60,23 +60,6 @@ static u32 read_too_big(const struct sk_buff *skb, int *about)
 	return max_t(u32, ntohl(icmp6->icmp6_mtu), IPV6_MIN_MTU);
 }
 
-/* Where the packet begins that an error is about, or 0 for what is no error. */
-static int find_quoted(const struct sk_buff *skb)
-{
-	int at = skb_network_offset(skb);
-	const u8 *type;
-	u8 buf;
-
-	if (ip_hdr(skb)->version == 4) {
-		at += ip_hdrlen(skb);
-		type = skb_header_pointer(skb, at, sizeof(buf), &buf);
-		return type && icmp_is_err(*type) ? at + (int)sizeof(struct icmphdr) : 0;
-	}
-	at += sizeof(struct ipv6hdr);
-	type = skb_header_pointer(skb, at, sizeof(buf), &buf);
-	return type && icmpv6_is_err(*type) ? at + (int)sizeof(struct icmp6hdr) : 0;
-}
-
 static bool is_of_an_sa(struct espm_net *en, const struct sk_buff *skb,
 			const struct espm_flow *flow)
 {
@@ -109,12 +92,10 @@ static bool is_of_an_sa(struct espm_net *en, const struct sk_buff *skb,
 bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb)
 {
 	const struct espm_policy *policy;
-	int about = find_quoted(skb);
 	enum espm_match match;
 	struct espm_flow flow;
 
-	if (!about || espm_flow_read(&flow, skb, about, ESPM_DIR_OUT) ||
-	    flow.proto == IPPROTO_ESP)
+	if (espm_flow_read_quoted(&flow, skb, ESPM_DIR_OUT) || flow.proto == IPPROTO_ESP)
 		return false;
 	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, &match);
 	if (!policy || policy->action != ESPM_ACTION_PROTECT || match != ESPM_MATCH)

@@ -552,12 +552,48 @@ static enum espm_counter open_transport(struct espm_op *op, const struct espm_tr
 	return ESPM_PASS;
 }
 
-/* RFC 4301 section 5.2 step 4: may this packet come out of this SA? */
+/* RFC 4301 section 5.2 step 4: may packets of this flow come out of this SA? */
+static enum espm_counter check_flow(const struct espm_sa *sa, const struct espm_flow *flow)
+{
+	const struct espm_policy *policy;
+	enum espm_match match;
+
+	switch (espm_selector_match(&sa->sel, flow)) {
+	case ESPM_MATCH:
+		break;
+	case ESPM_BLIND:
+		return ESPM_IN_HIDDEN_PORTS;
+	default:
+		return ESPM_IN_SELECTOR;
+	}
+	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, flow, &match);
+	if (!policy || policy->action != ESPM_ACTION_PROTECT ||
+	    policy->reqid != READ_ONCE(sa->reqid))
+		return ESPM_IN_POLICY;
+	if (match == ESPM_BLIND)
+		return ESPM_IN_HIDDEN_PORTS;
+	this_cpu_inc(*policy->hits);
+	return ESPM_PASS;
+}
+
+/* An error about a packet comes by the SA of the answers to it, whoever sends it (section 6.2). */
+static bool is_error_about(const struct espm_sa *sa, const struct sk_buff *skb,
+			   const struct espm_flow *flow)
+{
+	struct espm_flow about;
+
+	if ((flow->proto != IPPROTO_ICMP && flow->proto != IPPROTO_ICMPV6) ||
+	    sa->mode != ESPM_MODE_TUNNEL || espm_flow_read_quoted(&about, skb, ESPM_DIR_IN))
+		return false;
+	about.vital = false;
+	espm_flow_reverse(&about);
+	return check_flow(sa, &about) == ESPM_PASS;
+}
+
 static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_buff *skb, u8 *proto)
 {
 	const struct espm_path *path = espm_sa_path_rcu(sa);
-	const struct espm_policy *policy;
-	enum espm_match match;
+	enum espm_counter why;
 	struct espm_flow flow;
 
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN))
@@ -570,23 +606,8 @@ static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_b
 	if (sa->mode == ESPM_MODE_TRANSPORT && !path->encap_dport && !path->any_src &&
 	    espm_addr_cmp(&flow.src, &path->src, flow.family))
 		return ESPM_IN_SELECTOR;
-
-	switch (espm_selector_match(&sa->sel, &flow)) {
-	case ESPM_MATCH:
-		break;
-	case ESPM_BLIND:
-		return ESPM_IN_HIDDEN_PORTS;
-	default:
-		return ESPM_IN_SELECTOR;
-	}
-	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, &flow, &match);
-	if (!policy || policy->action != ESPM_ACTION_PROTECT ||
-	    policy->reqid != READ_ONCE(sa->reqid))
-		return ESPM_IN_POLICY;
-	if (match == ESPM_BLIND)
-		return ESPM_IN_HIDDEN_PORTS;
-	this_cpu_inc(*policy->hits);
-	return ESPM_PASS;
+	why = check_flow(sa, &flow);
+	return why == ESPM_PASS || !is_error_about(sa, skb, &flow) ? why : ESPM_PASS;
 }
 
 /* An opened packet is a new one: nothing that was true of ESP holds for it. */
@@ -605,6 +626,19 @@ static void scrub(struct sk_buff *skb)
 }
 
 /*
+ * No route leads back by the esp device, so that a reverse path filter would refuse
+ * all that comes out of it: source and SA have been held against policy instead.
+ * Some systems set a filter on each device that appears.
+ */
+static void clear_path_filter(const struct net_device *dev)
+{
+	struct in_device *in_dev = __in_dev_get_rcu(dev);
+
+	if (unlikely(in_dev && IN_DEV_CONF_GET(in_dev, RP_FILTER)))
+		IN_DEV_CONF_SET(in_dev, RP_FILTER, 0);
+}
+
+/*
  * GRO pays for streams of TCP. For what it would not merge it costs 600
  * instructions a packet, so that takes the plain queue; a flow takes one way.
  */
@@ -617,6 +651,8 @@ static enum espm_counter deliver_tunnel(struct espm_op *op, u8 proto)
 
 	op->skb = NULL;
 	skb->dev = en->dev;
+	if (skb->protocol == htons(ETH_P_IP))
+		clear_path_filter(skb->dev);
 	if (proto == IPPROTO_TCP)
 		err = gro_cells_receive(&en->cells, skb);
 	else

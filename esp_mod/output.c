@@ -129,6 +129,35 @@ static void count_refusal(struct espm_net *en, const struct espm_policy *policy,
 		espm_count(en, why);
 }
 
+static bool is_icmp(const struct espm_flow *flow)
+{
+	return flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6;
+}
+
+/*
+ * An error of ours about a packet that came by ESP goes back by the SA of the
+ * answers to that packet, if no policy names it itself (RFC 4301 section 6.2).
+ */
+static struct espm_policy *find_way_back(struct espm_net *en, const struct sk_buff *skb,
+					 enum espm_match *match)
+{
+	struct espm_policy *policy;
+	const struct espm_sa *sa;
+	struct espm_flow flow;
+
+	if (espm_flow_read_quoted(&flow, skb, ESPM_DIR_OUT))
+		return NULL;
+	espm_flow_reverse(&flow);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, match);
+	if (!policy || policy->action != ESPM_ACTION_PROTECT || *match != ESPM_MATCH)
+		return NULL;
+	/* Transport mode has no place for another address. */
+	sa = rcu_dereference(policy->link->out);
+	if (sa && sa->mode == ESPM_MODE_TRANSPORT && !espm_encap_is_of(skb, espm_sa_path_rcu(sa)))
+		return NULL;
+	return policy;
+}
+
 /**
  * espm_output_ask() - must a packet that leaves be protected?
  * @en: the namespace
@@ -183,6 +212,8 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		return ESPM_ACCEPT;
 
 	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, &match);
+	if (!policy && !origin.reqid && is_icmp(&flow))
+		policy = find_way_back(en, skb, &match);
 	if (policy && !origin.reqid)
 		find_origin(en, skb, &flow, &origin);
 	if (!policy || (origin.reqid && (policy->action != ESPM_ACTION_PROTECT ||

@@ -134,6 +134,20 @@ static int settle_any(struct args *args)
 	return 0;
 }
 
+/* What a filter for all devices would drop without a word. */
+static void warn_of_filter(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/conf/all/rp_filter", "r");
+	int value = 0;
+
+	if (!file)
+		return;
+	if (fscanf(file, "%d", &value) == 1 && value)
+		warn("sa add: net.ipv4.conf.all.rp_filter is %d, which drops what comes out of tunnels: set it to 0, and filter on each device",
+		     value);
+	fclose(file);
+}
+
 int sa_add(struct args *args)
 {
 	struct nl_reply reply = { };
@@ -162,6 +176,9 @@ int sa_add(struct args *args)
 	key_wipe(&req, sizeof(req));
 	if (!err)
 		err = show_id(args, &reply, ESPM_A_SA_ID);
+	if (!err && args->value[W_DIR].number == ESPM_DIR_IN &&
+	    args->value[W_MODE].number == ESPM_MODE_TUNNEL)
+		warn_of_filter();
 	nl_free(&reply);
 	return err;
 }

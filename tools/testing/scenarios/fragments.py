@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Fragments inside and outside of ESP, and datagrams as long as they come.
+
+     A ---------- g1 ======ESP====== g2 ---------- B
+  10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+  2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
+
+Linux fragments and reassembles at A and B; a listener on the wire counts, and
+sends fragments again in another order.
+"""
+
+import os
+import random
+import socket
+import struct
+import time
+
+from lab import Counts, Wire, ask, check, drain, equal, eventually
+
+SUITE = "aes128gcm16"
+IP_NODEFRAG = 22
+INNER = {4: ("10.1.0.2", "10.2.0.2", "10.1.0.0/24", "10.2.0.0/24"),
+         6: ("2001:db8:1::2", "2001:db8:2::2", "2001:db8:1::/64", "2001:db8:2::/64")}
+OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
+LONGEST = {4: 65507, 6: 65487}
+# Before defragmentation
+HOLE = """table inet hole {
+    chain in { type filter hook prerouting priority -500
+        iifname "wan" meta l4proto { esp, 44 } drop
+        ip frag-off & 0x3fff != 0 drop
+    }
+}"""
+
+
+class Story:
+    """The sites, in both families."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.a, self.g1, self.g2, self.b = lab.build("A", "g1", "g2", "B")
+        lab.join("A:eth0 g1:lan", "g1:wan g2:wan", "g2:lan B:eth0")
+        for host, net in ((self.a, 1), (self.b, 2)):
+            host.ip(f"""link set lo up
+                        addr add 10.{net}.0.2/24 dev eth0
+                        addr add 2001:db8:{net}::2/64 dev eth0 nodad
+                        link set eth0 up
+                        route add default via 10.{net}.0.1
+                        route add default via 2001:db8:{net}::1""")
+        for gate, net, other in ((self.g1, 1, 2), (self.g2, 2, 1)):
+            gate.ip(f"""link set lo up
+                        addr add 10.{net}.0.1/24 dev lan
+                        addr add 2001:db8:{net}::1/64 dev lan nodad
+                        addr add 192.0.2.{net}/24 dev wan
+                        addr add 2001:db8::{net}/64 dev wan nodad
+                        link set lan up
+                        link set wan up
+                        route add 10.{other}.0.0/24 via 192.0.2.{other}
+                        route add 2001:db8:{other}::/64 via 2001:db8::{other}""")
+            # Fragments of 64 KB are more than the kernel keeps by default for so many.
+            for name in ("net/ipv4/ipfrag_high_thresh", "net/ipv6/ip6frag_high_thresh"):
+                gate.sysctl(name, 64 << 20)
+        self.near = {v: self.a.udp(INNER[v][0], 5001) for v in (4, 6)}
+        self.far = {v: self.b.udp(INNER[v][1], 5002) for v in (4, 6)}
+        for v in (4, 6):
+            eventually(lambda v=v: self.reaches(v), "A reaches B in clear")
+
+    def reaches(self, v):
+        self.near[v].sendto(b"hello", self.far[v].getsockname()[:2])
+        self.far[v].settimeout(0.2)
+        try:
+            return self.far[v].recv(10)
+        except TimeoutError:
+            return None
+        finally:
+            self.far[v].settimeout(5)
+
+    def tunnel(self, outer, inner, ports=""):
+        """SAs and policies of one shape."""
+        for gate in (self.g1, self.g2):
+            gate.silence()
+        left, right = INNER[inner][2:]
+        for spi, way in ((0x1001, (0, 1)), (0x1002, (1, 0))):
+            key = os.urandom(20)
+            there = way[0] == 0
+            ends = OUTER[outer][way[0]], OUTER[outer][way[1]]
+            nets = f"src {left} dst {right}" if there else f"src {right} dst {left}"
+            port = ports and (f"proto udp dport {ports}" if there else f"proto udp sport {ports}")
+            for gate, first in ((self.g2, way[0] == 1), (self.g1, way[0] == 0)):
+                word = "out" if first else "in"
+                gate.sa(word, spi, *ends, SUITE, key)
+                gate.policy(f"dir {word} {nets} {port} action protect reqid 1")
+        drain(self.far[inner])
+
+
+def inside(story):
+    """Datagrams that A sends in fragments."""
+    for outer, inner in ((4, 4), (6, 6), (4, 6), (6, 4)):
+        for ports in ("", "5002"):
+            story.tunnel(outer, inner, ports)
+            # Hosts of IPv6 learn what fits.
+            for near, far in ((story.near[inner], story.far[inner]), (story.far[inner], story.near[inner])):
+                near.sendto(bytes(1400), far.getsockname()[:2])
+            time.sleep(0.2)
+            drain(story.near[inner])
+            drain(story.far[inner])
+            counts = Counts(story.g1), Counts(story.g2)
+            wire = Wire(story.g1, "wan", "udp")
+            # IPv6 by one port: what no router behind the other end may fragment must fit.
+            for size in (1400, 2000, 9000) if inner == 4 or not ports else (1100, 1300):
+                ask(story.near[inner], story.far[inner], os.urandom(size))
+            for each in counts:
+                each.become()
+            equal(len(wire.packets()), 0, "packets in clear")
+            wire.close()
+
+
+def longest(story):
+    """As long as UDP can be."""
+    for outer, inner in ((4, 4), (6, 6)):
+        story.tunnel(outer, inner)
+        counts = Counts(story.g1), Counts(story.g2)
+        ask(story.near[inner], story.far[inner], os.urandom(LONGEST[inner]))
+        for each in counts:
+            each.become()
+    # By their ports, fragments could not be told apart at the other end.
+    story.tunnel(4, 4, "5002")
+    counts = Counts(story.g1)
+    story.near[4].sendto(bytes(LONGEST[4]), story.far[4].getsockname())
+    counts.become(out_too_long=1)
+    ask(story.near[4], story.far[4], os.urandom(60_000))
+    counts.become(out_too_long=1)
+
+
+def shuffled(story):
+    """Fragments of ESP in any order, some of them twice."""
+    chance = random.Random(3)
+    for outer in (4, 6):
+        story.tunnel(outer, 4)
+        wire, counts = Wire(story.g1, "wan", "ip or ip6"), Counts(story.g2)
+        for _ in range(4):
+            story.g2.run("nft -f -", text=HOLE)
+            wire.packets()
+            data = os.urandom(5000)
+            story.near[4].sendto(data, story.far[4].getsockname())
+            frames = []
+            def seen():
+                frames.extend(frame for frame in wire.packets()
+                              if frame[:6] == story.g2.mac("wan") and len(frame) > 400)
+                return len(frames) >= 4
+            eventually(seen, "four fragments on the wire")
+            equal(drain(story.far[4]), 0, "packets through the hole")
+            story.g2.run("nft delete table inet hole")
+            order = list(frames)
+            chance.shuffle(order)
+            if outer == 4:
+                order.insert(1, order[0])
+            for frame in order:
+                wire.send(frame)
+            equal(story.far[4].recv(9000) == data, True, "the datagram is what was sent")
+        counts.become()
+        wire.close()
+
+
+def transport(story):
+    """ESP in transport mode is one packet, whatever becomes of it later."""
+    g1, g2 = story.g1, story.g2
+    for gate in (g1, g2):
+        gate.silence()
+    for spi, way in ((0x1001, (0, 1)), (0x1002, (1, 0))):
+        key = os.urandom(20)
+        for gate, first in ((g2, way[0] == 1), (g1, way[0] == 0)):
+            word = "out" if first else "in"
+            gate.sa(word, spi, OUTER[4][way[0]], OUTER[4][way[1]], SUITE, key, mode="transport")
+            gate.policy(f"dir {word} src {OUTER[4][way[0]]} dst {OUTER[4][way[1]]} action protect reqid 1")
+    near, far = g1.udp(OUTER[4][0], 6001), g2.udp(OUTER[4][1], 6002)
+    ask(near, far, os.urandom(4000))
+    sas = g1.sas()
+    equal((sas[0x1001]["packets"], sas[0x1002]["packets"]), (1, 1), "packets of ESP for 4000 bytes")
+    counts = Counts(g1)
+    # A fragment that somebody makes by hand.
+    with g1:
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    raw.setsockopt(socket.IPPROTO_IP, IP_NODEFRAG, 1)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 7, 0x2000, 64, 17, 0, socket.inet_aton(OUTER[4][0]),
+                       socket.inet_aton(OUTER[4][1]))
+    raw.sendto(head + bytes(64), (OUTER[4][1], 0))
+    counts.become(out_fragment=1)
+    # A fragment of ESP alone never becomes a packet, and nothing waits for ever.
+    wire = Wire(g1, "wan")
+    esp = struct.pack("!II", 0x1001, 99) + bytes(80)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(esp), 8, 0x2000, 64, 50, 0,
+                       socket.inet_aton(OUTER[4][0]), socket.inet_aton(OUTER[4][1]))
+    before = g2.stats()
+    wire.send(g2.mac("wan") + g1.mac("wan") + b"\x08\0" + head + esp)
+    equal(g2.stats(), before, "counters of g2, after a first fragment of ESP")
+    for each in (near, far, raw):
+        each.close()
+    wire.close()
+
+
+def main(lab):
+    story = Story(lab)
+    with lab.test("inside", "datagrams that hosts send in fragments pass tunnels of each family inside of each, "
+                            "for any port and for one"):
+        inside(story)
+    with lab.test("longest", "datagrams of 64 KB pass, in fragments inside; by one port's policy what no packet of ESP "
+                             "can hold is refused, as out_too_long"):
+        longest(story)
+    with lab.test("shuffled", "the fragments of a packet of ESP may come in any order"):
+        shuffled(story)
+    with lab.test("transport", "transport mode seals whole datagrams, and no fragment"):
+        transport(story)

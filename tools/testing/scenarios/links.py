@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Links of other kinds, and packets for more than one.
+
+     A ---------- g1 ======ESP====== g2 ---------- B
+  10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+
+The wire between the gateways becomes a VLAN, then a port of a bridge, then stands
+outside of a VRF; at last A is a container with an SA of its own inside of g1's.
+"""
+
+import os
+import socket
+import struct
+
+from lab import Counts, Wire, ask, check, equal, eventually, stream
+
+SUITE = "aes128gcm16"
+GROUP = "239.1.1.1"
+NETS = ("10.1.0.0/24", "10.2.0.0/24")
+
+
+def tunnel(lab, g1, g2, more_there="", more_back=""):
+    """SAs between the gateways, and policies for the sites or what else is named."""
+    for gate in (g1, g2):
+        gate.silence()
+    for spi, left, right, src, dst, more in (
+            (0x1001, g1, g2, "192.0.2.1", "192.0.2.2", more_there or f"src {NETS[0]} dst {NETS[1]}"),
+            (0x1002, g2, g1, "192.0.2.2", "192.0.2.1", more_back or f"src {NETS[1]} dst {NETS[0]}")):
+        key = os.urandom(20)
+        for gate, word in ((right, "in"), (left, "out")):
+            gate.sa(word, spi, src, dst, SUITE, key)
+            gate.policy(f"dir {word} {more} action protect reqid 1")
+
+
+def groups(lab, g1, g2):
+    """A multicast group, and the broadcast address of a net."""
+    tunnel(lab, g1, g2)
+    for gate, word in ((g1, "out"), (g2, "in")):
+        for dst in (GROUP, "192.0.2.255"):
+            gate.policy(f"dir {word} src 192.0.2.1 dst {dst} action protect reqid 1")
+    counts = Counts(g1), Counts(g2)
+    wire = Wire(g1, "wan", "ip and not esp and not igmp")
+    near = g1.udp("192.0.2.1", 7000)
+    near.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("192.0.2.1"))
+    near.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 3)
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    far = g2.udp("0.0.0.0", 7001)
+    with g2:
+        index = socket.if_nametoindex("esp0")
+    far.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                   socket.inet_aton(GROUP) + socket.inet_aton("0.0.0.0") + struct.pack("=i", index))
+    for dst in (GROUP, "192.0.2.255"):
+        near.sendto(dst.encode(), (dst, 7001))
+        equal(far.recvfrom(100), (dst.encode(), ("192.0.2.1", 7000)), f"what arrives for {dst}")
+    equal(len(wire.packets()), 0, "packets in clear")
+    equal(g2.sas()[0x1001]["packets"], 2, "packets of the SA")
+    # g1 hears itself, as it does without ESP.
+    own = g1.udp("192.0.2.255", 7001)
+    near.sendto(b"all", ("192.0.2.255", 7001))
+    equal((own.recv(10), far.recv(10)), (b"all", b"all"), "what g1 and g2 hear")
+    own.close()
+    counts[0].become()
+    for each in (near, far, wire):
+        each.close()
+
+
+def carries(lab, a, b, g1, data):
+    """The tunnel carries datagrams and a stream."""
+    near, far = a.udp("10.1.0.2"), b.udp("10.2.0.2")
+    ask(near, far, os.urandom(1000))
+    listener = b.listen("10.2.0.2")
+    stream(*a.connect(listener, "10.1.0.2"), data)
+    for each in (near, far, listener):
+        each.close()
+    check(g1.sas()[0x1001]["packets"] > 10, "packets of the SA")
+
+
+def vlan(lab, a, g1, g2, b, data):
+    """ESP in frames of 802.1Q."""
+    for gate, net, other in ((g1, 1, 2), (g2, 2, 1)):
+        gate.ip(f"""addr del 192.0.2.{net}/24 dev wan
+                    link add link wan name wan.7 type vlan id 7
+                    addr add 192.0.2.{net}/24 dev wan.7
+                    link set wan.7 up
+                    route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+    tunnel(lab, g1, g2)
+    wire = Wire(g1, "wan", "vlan 7 and not ip proto 50 and not arp")
+    carries(lab, a, b, g1, data)
+    equal(len([frame for frame in wire.packets() if frame[12:14] == b"\x81\0" and frame[27] not in (50,)]), 0,
+          "tagged packets that are not ESP")
+    wire.close()
+    for gate, net, other in ((g1, 1, 2), (g2, 2, 1)):
+        gate.ip(f"""link del wan.7
+                    addr add 192.0.2.{net}/24 dev wan
+                    route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+
+
+def bridge(lab, a, g1, g2, b, data):
+    """The address stands on a bridge, of which the wire is a port."""
+    for gate, net, other in ((g1, 1, 2), (g2, 2, 1)):
+        gate.ip(f"""addr del 192.0.2.{net}/24 dev wan
+                    link add br0 type bridge
+                    link set wan master br0
+                    addr add 192.0.2.{net}/24 dev br0
+                    link set br0 up
+                    route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+    tunnel(lab, g1, g2)
+    carries(lab, a, b, g1, data)
+    for gate, net, other in ((g1, 1, 2), (g2, 2, 1)):
+        gate.ip(f"""link del br0
+                    addr add 192.0.2.{net}/24 dev wan
+                    route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+
+
+def vrf(lab, a, g1, g2, b, data):
+    """The site is a VRF of its own; ESP travels outside of it."""
+    tunnel(lab, g1, g2)
+    g1.ip("""link add red type vrf table 10
+             link set red up
+             link set lan master red
+             link set esp0 master red
+             route del 10.2.0.0/24
+             route add table 10 10.2.0.0/24 via 192.0.2.2 dev wan onlink""")
+    carries(lab, a, b, g1, data)
+    check("10.2.0.0" not in g1.ip("route show"), "the sites' routes are only the VRF's")
+    g1.ip("""link set esp0 nomaster
+             link del red
+             route add 10.2.0.0/24 via 192.0.2.2""")
+
+
+def container(lab, a, g1, g2, b, data):
+    """A namespace with an SA of its own, behind a host with another one."""
+    tunnel(lab, g1, g2)
+    for spi, left, right, src, dst in ((0x2001, a, b, "10.1.0.2", "10.2.0.2"), (0x2002, b, a, "10.2.0.2", "10.1.0.2")):
+        key = os.urandom(20)
+        for ns, word in ((right, "in"), (left, "out")):
+            ns.sa(word, spi, src, dst, SUITE, key, mode="transport", more="reqid 5")
+            ns.policy(f"dir {word} src {src} dst {dst} action protect reqid 5")
+    lan = Wire(g1, "lan", "ip and not esp")
+    carries(lab, a, b, g1, data)
+    equal(len(lan.packets()), 0, "packets in clear between the container and its host")
+    check(a.sas()[0x2001]["packets"] > 10, "packets of the container's SA")
+    lan.close()
+    for ns in (a, b):
+        ns.silence()
+
+
+def main(lab):
+    a, g1, g2, b = lab.sites()
+    data = os.urandom(40_000 if lab.debug else 200_000)
+    with lab.test("groups", "policies for a multicast group and a broadcast address carry their packets by tunnel"):
+        groups(lab, g1, g2)
+    for name, part, sentence in (
+            ("vlan", vlan, "ESP travels in frames of 802.1Q"),
+            ("bridge", bridge, "ESP leaves by a bridge, and arrives by one"),
+            ("vrf", vrf, "a site stands in a VRF, and its ESP travels outside of it"),
+            ("container", container, "a container's SA lies inside of its host's")):
+        with lab.test(name, sentence):
+            part(lab, a, g1, g2, b, data)
+    for gate in (g1, g2):
+            # What the kernel says of its groups on esp0 goes nowhere.
+        equal({k: v for k, v in gate.drops().items() if k not in ("out_too_big", "out_device")}, {},
+              f"drops of {gate.name}")
