@@ -62,7 +62,8 @@ def queues(lab, a, g1, g2, b, data):
             equal(reader.stdout.readline(), b"listens\n", "what the reader says")
             g1.run("nft -f -", text=f"""table ip q {{
                 chain c {{ type filter hook {hook} priority {priority}
-                    ip protocol {{ esp, udp }} counter queue num 5
+                    ip protocol esp counter queue num 5
+                    ip protocol udp counter queue num 5
                 }}
             }}""")
             wire = Wire(g1, "wan", "udp")
@@ -71,7 +72,7 @@ def queues(lab, a, g1, g2, b, data):
                 ask(near, far, os.urandom(size))
             equal(len(wire.packets()), 0, f"packets in clear, with a queue in {hook}")
             seen = g1.run("nft list table ip q").stdout
-            check("packets 0 " not in seen, f"the queue in {hook} at {priority} saw nothing")
+            check(seen.count("packets 0 ") < 2, f"the queue in {hook} at {priority} saw nothing")
             g1.run("nft delete table ip q")
             reader.terminate()
             reader.stdout.close()

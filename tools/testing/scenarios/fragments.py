@@ -26,7 +26,8 @@ LONGEST = {4: 65507, 6: 65487}
 # Before defragmentation
 HOLE = """table inet hole {
     chain in { type filter hook prerouting priority -500
-        iifname "wan" meta l4proto { esp, 44 } drop
+        iifname "wan" meta l4proto esp drop
+        iifname "wan" meta l4proto 44 drop
         ip frag-off & 0x3fff != 0 drop
     }
 }"""
