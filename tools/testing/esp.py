@@ -51,20 +51,24 @@ def _trailer(text, block, proto):
 
 def seal(suite, key, spi, seq, text, proto=4):
     """An ESP packet, from its SPI on; without ESN."""
+    return seal_text(suite, key, spi, seq, _trailer(text, 16 if suite in CBC else 4, proto))
+
+
+def seal_text(suite, key, spi, seq, text):
+    """The same, of a text with its trailer."""
     head = struct.pack("!II", spi, seq)
     if suite in AEADS:
         name, size = AEADS[suite]
         iv = os.urandom(8)
-        return head + iv + _aead(name, key[:size], key[size:] + iv, head, _trailer(text, 4, proto),
-                                 True)
+        return head + iv + _aead(name, key[:size], key[size:] + iv, head, text, True)
     if suite in CBC:
         size = CBC[suite]
         iv = os.urandom(16)
-        body = head + iv + _cbc(key[:size], iv, _trailer(text, 16, proto), True)
+        body = head + iv + _cbc(key[:size], iv, text, True)
         key = key[size:]
     else:
         equal(suite, "null-sha256", "suite")
-        body = head + _trailer(text, 4, proto)
+        body = head + text
     return body + hmac.new(key, body, hashlib.sha256).digest()[:16]
 
 

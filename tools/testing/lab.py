@@ -123,6 +123,14 @@ class Wire:
         self.sock.close()
 
 
+def capture(path, frames):
+    """Frames as a file of tcpdump's."""
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 1 << 18, 1))
+        for number, frame in enumerate(frames):
+            file.write(struct.pack("<IIII", number, 0, len(frame), len(frame)) + frame)
+
+
 class Packet:
     """An IPv4 frame, read as far as tests want."""
 

@@ -9,10 +9,9 @@ Each packet is opened by code that is not esp_mod's, and once more by tshark.
 """
 
 import os
-import struct
 
 import esp
-from lab import Packet, Wire, ask, check, command, equal
+from lab import Packet, Wire, ask, capture, check, command, equal
 
 SUITES = ("aes128gcm16", "chacha20poly1305", "aes128-sha256", "aes256-sha256", "null-sha256")
 # Names of algorithms and length of the cipher's key, as tshark wants them; it
@@ -24,14 +23,6 @@ TSHARK = {
     "null-sha256": ("NULL", 0, "HMAC-SHA-256-128 [RFC4868]"),
 }
 SIZES = (0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16, 17, 64, 500, 1300)
-
-
-def capture(path, frames):
-    """Frames as a file of tcpdump's."""
-    with open(path, "wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 1 << 18, 1))
-        for number, frame in enumerate(frames):
-            file.write(struct.pack("<IIII", number, 0, len(frame), len(frame)) + frame)
 
 
 def read(lab, sites, near, far, suite, esn):
