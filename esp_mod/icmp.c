@@ -14,7 +14,6 @@
 enum {
 	/* As the kernel's own least: what is lower is a mistake or an attack. */
 	ESPM_PATH_MTU_LEAST4	= 552,
-	ESPM_PATH_MTU_AGE	= 10 * 60 * HZ,
 };
 
 /**
@@ -103,13 +102,21 @@ bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb
 	return flow.proto != IPPROTO_UDP || !is_of_an_sa(en, skb, &flow);
 }
 
+/* How long a path MTU is believed, in jiffies: as the kernel's own (RFC 8201 section 4). */
+static unsigned int mtu_age(const struct net *net, u8 family)
+{
+	return family == AF_INET6 ? READ_ONCE(net->ipv6.sysctl.ip6_rt_mtu_expires) :
+				    READ_ONCE(net->ipv4.ip_rt_mtu_expires);
+}
+
 /**
  * espm_icmp_learn() - learn the path MTU of an SA (RFC 4301 section 8.2)
  * @en: the namespace
  * @skb: an ICMP packet for this host, which goes on to the stack in any case
  *
  * Believed only with addresses, ports and SPI of an outbound SA, within bounds,
- * downwards, and for ten minutes (RFC 1191 section 6.3).
+ * downwards, and for net.ipv4.route.mtu_expires seconds, or those of IPv6 (ten
+ * minutes; RFC 1191 section 6.3).
  *
  * Context: under rcu_read_lock().
  */
@@ -142,6 +149,6 @@ void espm_icmp_learn(struct espm_net *en, const struct sk_buff *skb)
 	if (READ_ONCE(path->mtu) && READ_ONCE(path->mtu) < mtu &&
 	    time_before(jiffies, READ_ONCE(path->mtu_until)))
 		return;
-	WRITE_ONCE(path->mtu_until, jiffies + ESPM_PATH_MTU_AGE);
+	WRITE_ONCE(path->mtu_until, jiffies + mtu_age(en->net, name.family));
 	WRITE_ONCE(path->mtu, mtu);
 }

@@ -167,6 +167,20 @@ def ipv4(src, dst, proto, body, ttl=64, ident=1):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
 
 
+def ipv6(src, dst, proto, body, ttl=64):
+    """An IPv6 packet."""
+    return struct.pack("!IHBB", 6 << 28, len(body), proto, ttl) + socket.inet_pton(socket.AF_INET6, src) + \
+        socket.inet_pton(socket.AF_INET6, dst) + body
+
+
+def icmpv6(src, dst, body):
+    """A message of ICMPv6, given with a checksum of 0."""
+    pseudo = socket.inet_pton(socket.AF_INET6, src) + socket.inet_pton(socket.AF_INET6, dst) + \
+        struct.pack("!II", len(body), 58)
+    body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
+    return ipv6(src, dst, 58, body)
+
+
 def udp(sport, dport, body):
     """A UDP datagram without checksum."""
     return struct.pack("!HHHH", sport, dport, 8 + len(body), 0) + body
@@ -545,11 +559,14 @@ class Lab:
             lines += f"link add {ldev} netns {lns} type veth peer name {rdev} netns {rns}\n"
         command("ip -batch -", lines)
 
-    def sites(self):
+    def sites(self, both=False):
         """A -- g1 == g2 -- B, the topology of most scenarios.
 
                 10.1.0.2        192.0.2.1      192.0.2.2        10.2.0.2
             A eth0 -- lan g1 wan ============== wan g2 lan -- eth0 B
+          2001:db8:1::2       2001:db8::1    2001:db8::2     2001:db8:2::2
+
+        both: with IPv6
         """
         # IPv4 alone: what hosts of IPv6 say unasked would make counts uncertain.
         spaces = self.build("A", "g1", "g2", "B", v6=False)
@@ -567,12 +584,40 @@ class Lab:
                         link set lan up
                         link set wan up
                         route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+        if both:
+            self.second_family(a, g1, g2, b)
         # Neighbours become known, so that no packet waits for one later.
-        near, far = a.udp("10.1.0.2"), b.udp("10.2.0.2")
-        ask(near, far, b"hello")
-        near.close()
-        far.close()
+        for here, there in (("10.1.0.2", "10.2.0.2"), ("2001:db8:1::2", "2001:db8:2::2"))[:1 + both]:
+            near, far = a.udp(here), b.udp(there)
+            eventually(lambda near=near, far=far: self.reaches(near, far), f"{here} reaches {there} in clear")
+            near.close()
+            far.close()
         return spaces
+
+    def second_family(self, a, g1, g2, b):
+        """IPv6 for the sites."""
+        for ns in (a, g1, g2, b):
+            # esp0 is yet to come.
+            for dev in ("default", *(name for name in ("eth0", "lan", "wan") if (name == "eth0") == (ns in (a, b)))):
+                ns.sysctl(f"net/ipv6/conf/{dev}/disable_ipv6", 0)
+        for host, gate, net, other in ((a, g1, 1, 2), (b, g2, 2, 1)):
+            host.ip(f"""addr add 2001:db8:{net}::2/64 dev eth0 nodad
+                        route add default via 2001:db8:{net}::1""")
+            gate.ip(f"""addr add 2001:db8:{net}::1/64 dev lan nodad
+                        addr add 2001:db8::{net}/64 dev wan nodad
+                        route add 2001:db8:{other}::/64 via 2001:db8::{other}""")
+
+    @staticmethod
+    def reaches(near, far):
+        """Whether a datagram arrives."""
+        near.sendto(b"hello", far.getsockname()[:2])
+        far.settimeout(0.3)
+        try:
+            return far.recv(10)
+        except TimeoutError:
+            return None
+        finally:
+            far.settimeout(5)
 
     def tunnel(self, g1, g2, suite="aes128gcm16", there=None, back=None, more="reqid 1",
                more_in=""):

@@ -3,6 +3,7 @@
 
      A ---------- g1 ---- R ---- g2 ---------- H ---- B
   10.1.0.2   192.0.2.1        198.51.100.2   10.2.0.1   10.2.9.2
+  fd01::2    2001:db8:1::1    2001:db8:2::2  fd02::1    fd02:9::2
 
     g1 ======== ESP ======= g2     R knows nothing of it; H is a router of site 2
 """
@@ -11,54 +12,110 @@ import os
 import socket
 import struct
 
-from lab import Counts, Wire, ask, check, checksum, drain, equal, eventually, ipv4, udp
+from lab import Counts, Wire, ask, check, checksum, drain, equal, eventually, icmpv6, ipv4, ipv6, udp
 
 SUITE = "aes128gcm16"
-G1, G2 = "192.0.2.1", "198.51.100.2"
-IP_RECVERR, IP_MTU_DISCOVER, PMTUDISC_DO, PMTUDISC_PROBE, IP_TTL = 11, 10, 2, 3, 2
-ANY = "priority 9000 family 4"
+RECVERR, MTU_DISCOVER, TTL = {4: 11, 6: 25}, {4: 10, 6: 23}, {4: 2, 6: 16}
+PMTUDISC_DO, PMTUDISC_PROBE = 2, 3
+LEVEL = {4: socket.IPPROTO_IP, 6: socket.IPPROTO_IPV6}
+
+
+class Names:
+    """Addresses of a family, and what ICMP calls things there."""
+
+    def __init__(self, version):
+        self.version = version
+        if version == 4:
+            self.a, self.a_net = "10.1.0.2", "10.1.0.0/16"
+            self.b, self.b_net, self.none = "10.2.9.2", "10.2.0.0/16", "10.2.8.2"
+            self.g1, self.g2, self.r, self.h = "192.0.2.1", "198.51.100.2", "192.0.2.254", "10.2.0.1"
+            self.g1_lan, self.elsewhere = "10.1.0.1", "203.0.113.5"
+            self.closed, self.far, self.unreachable, self.large = (3, 3), (11, 0), (3, 1), (3, 4)
+        else:
+            self.a, self.a_net = "fd01::2", "fd01::/16"
+            self.b, self.b_net, self.none = "fd02:9::2", "fd02::/16", "fd02:8::2"
+            self.g1, self.g2, self.r, self.h = "2001:db8:1::1", "2001:db8:2::2", "2001:db8:1::9", "fd02::1"
+            self.g1_lan, self.elsewhere = "fd01::1", "2001:db8:5::5"
+            self.closed, self.far, self.unreachable, self.large = (1, 4), (3, 0), (1, 0), (2, 0)
+
+    def error(self, kind, code, info, about):
+        """An ICMP error of R's to A."""
+        if self.version == 6:
+            return icmpv6(self.r, self.a, struct.pack("!BBHI", kind, code, 0, info) + about)
+        body = struct.pack("!BBHHH", kind, code, 0, 0, info) + about
+        return ipv4(self.r, self.a, 1, body[:2] + struct.pack("!H", checksum(body)) + body[4:])
+
+    def packet(self, dst):
+        """What A is said to have sent."""
+        return (ipv4 if self.version == 4 else ipv6)(self.a, dst, 17, udp(5001, 5002, bytes(64)))
 
 
 def build(lab):
-    a, g1, r, g2, h, b = lab.build("A", "g1", "R", "g2", "H", "B", v6=False)
+    a, g1, r, g2, h, b = lab.build("A", "g1", "R", "g2", "H", "B")
     lab.join("A:eth0 g1:lan", "g1:wan R:w1", "R:w2 g2:wan", "g2:lan H:north", "H:south B:eth0")
-    a.ip("link set lo up\naddr add 10.1.0.2/24 dev eth0\nlink set eth0 up\nroute add default via 10.1.0.1")
-    g1.ip(f"""link set lo up
-              addr add 10.1.0.1/24 dev lan
-              addr add {G1}/24 dev wan
-              link set lan up
-              link set wan up
-              route add default via 192.0.2.254""")
-    r.ip("""link set lo up
-            addr add 192.0.2.254/24 dev w1
-            addr add 198.51.100.254/24 dev w2
-            link set w1 up
-            link set w2 up""")
-    g2.ip(f"""link set lo up
-              addr add {G2}/24 dev wan
-              addr add 10.2.0.254/24 dev lan
-              link set lan up
-              link set wan up
-              route add default via 198.51.100.254
-              route add unreachable 10.2.8.0/24
-              route add 10.2.9.0/24 via 10.2.0.1""")
-    h.ip("""link set lo up
-            addr add 10.2.0.1/24 dev north
-            addr add 10.2.9.1/24 dev south
-            link set north up
-            link set south up
-            route add default via 10.2.0.254""")
-    b.ip("link set lo up\naddr add 10.2.9.2/24 dev eth0\nlink set eth0 up\nroute add default via 10.2.9.1")
-    there, back = os.urandom(20), os.urandom(20)
-    for ns, out, come in ((g1, "out", "in"), (g2, "in", "out")):
-        ns.sa(out, 0x1001, G1, G2, SUITE, there)
-        ns.sa(come, 0x1002, G2, G1, SUITE, back)
-        ns.policy(f"dir {out} src 10.1.0.0/16 dst 10.2.0.0/16 action protect reqid 1")
-        ns.policy(f"dir {come} src 10.2.0.0/16 dst 10.1.0.0/16 action protect reqid 1")
+    for ns, lines in (
+            (a, """addr add 10.1.0.2/24 dev eth0
+                   addr add fd01::2/64 dev eth0 nodad
+                   link set eth0 up
+                   route add default via 10.1.0.1
+                   route add default via fd01::1"""),
+            (g1, """addr add 10.1.0.1/24 dev lan
+                    addr add fd01::1/64 dev lan nodad
+                    addr add 192.0.2.1/24 dev wan
+                    addr add 2001:db8:1::1/64 dev wan nodad
+                    link set lan up
+                    link set wan up
+                    route add default via 192.0.2.254
+                    route add default via 2001:db8:1::9"""),
+            (r, """addr add 192.0.2.254/24 dev w1
+                   addr add 2001:db8:1::9/64 dev w1 nodad
+                   addr add 198.51.100.254/24 dev w2
+                   addr add 2001:db8:2::9/64 dev w2 nodad
+                   link set w1 up
+                   link set w2 up"""),
+            (g2, """addr add 198.51.100.2/24 dev wan
+                    addr add 2001:db8:2::2/64 dev wan nodad
+                    addr add 10.2.0.254/24 dev lan
+                    addr add fd02::fe/64 dev lan nodad
+                    link set lan up
+                    link set wan up
+                    route add default via 198.51.100.254
+                    route add default via 2001:db8:2::9
+                    route add unreachable 10.2.8.0/24
+                    route add unreachable fd02:8::/64
+                    route add 10.2.9.0/24 via 10.2.0.1
+                    route add fd02:9::/64 via fd02::1"""),
+            (h, """addr add 10.2.0.1/24 dev north
+                   addr add fd02::1/64 dev north nodad
+                   addr add 10.2.9.1/24 dev south
+                   addr add fd02:9::1/64 dev south nodad
+                   link set north up
+                   link set south up
+                   route add default via 10.2.0.254
+                   route add default via fd02::fe"""),
+            (b, """addr add 10.2.9.2/24 dev eth0
+                   addr add fd02:9::2/64 dev eth0 nodad
+                   link set eth0 up
+                   route add default via 10.2.9.1
+                   route add default via fd02:9::1""")):
+        ns.ip("link set lo up\n" + lines)
+        ns.sysctl("net/ipv6/icmp/ratelimit", 0)
     return a, g1, r, g2, h, b
 
 
-def told(sock):
+def protect(names, g1, g2):
+    """The tunnel, with both ends of one family."""
+    for gate in (g1, g2):
+        gate.silence()
+    there, back = os.urandom(20), os.urandom(20)
+    for ns, out, come in ((g1, "out", "in"), (g2, "in", "out")):
+        ns.sa(out, 0x1001, names.g1, names.g2, SUITE, there)
+        ns.sa(come, 0x1002, names.g2, names.g1, SUITE, back)
+        ns.policy(f"dir {out} src {names.a_net} dst {names.b_net} action protect reqid 1")
+        ns.policy(f"dir {come} src {names.b_net} dst {names.a_net} action protect reqid 1")
+
+
+def told(names, sock):
     """The ICMP error that a socket is told of: (type, code, from, info)."""
     sock.setblocking(False)
 
@@ -68,101 +125,105 @@ def told(sock):
         except BlockingIOError:
             return None
         for level, kind, data in ancillary:
-            if (level, kind) == (socket.IPPROTO_IP, IP_RECVERR):
+            if (level, kind) == (LEVEL[names.version], RECVERR[names.version]):
                 _, _, typ, code, _, info = struct.unpack_from("=IBBBBI", data)
-                return typ, code, socket.inet_ntoa(data[20:24]), info
+                if names.version == 4:
+                    return typ, code, socket.inet_ntoa(data[20:24]), info
+                return typ, code, socket.inet_ntop(socket.AF_INET6, data[24:40]), info
         return None
     got = eventually(read, "an ICMP error at A")
     sock.settimeout(5)
     return got
 
 
-def inside(a, h, b):
+def inside(names, a, h, b):
     """What routers behind the other gateway say."""
-    near, far = a.udp("10.1.0.2", 5001), b.udp("10.2.9.2", 5002)
+    level, discover = LEVEL[names.version], MTU_DISCOVER[names.version]
+    near, far = a.udp(names.a, 5001), b.udp(names.b, 5002)
     ask(near, far, b"hello")
-    near.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-    near.sendto(b"closed", ("10.2.9.2", 9))
-    equal(told(near)[:3], (3, 3, "10.2.9.2"), "about a closed port")
-    near.setsockopt(socket.IPPROTO_IP, IP_TTL, 3)
-    near.sendto(b"too far", ("10.2.9.2", 5002))
-    equal(told(near)[:3], (11, 0, "10.2.0.1"), "about a hop too many")
-    near.setsockopt(socket.IPPROTO_IP, IP_TTL, 64)
-    # By the gateway itself, whose own address no policy names.
-    near.sendto(b"nobody", ("10.2.8.2", 5002))
-    equal(told(near)[:3], (3, 1, G2), "about a net that is not there")
+    near.setsockopt(level, RECVERR[names.version], 1)
+    near.sendto(b"closed", (names.b, 9))
+    equal(told(names, near)[:3], (*names.closed, names.b), "about a closed port")
+    near.setsockopt(level, TTL[names.version], 3)
+    near.sendto(b"too far", (names.b, 5002))
+    equal(told(names, near)[:3], (*names.far, names.h), "about a hop too many")
+    near.setsockopt(level, TTL[names.version], 64)
+    # By the gateway itself, whose own address may stand in no policy.
+    near.sendto(b"nobody", (names.none, 5002))
+    equal(told(names, near)[:2], names.unreachable, "about a net that is not there")
     h.ip("link set south mtu 1300")
-    near.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
-    near.sendto(bytes(1320), ("10.2.9.2", 5002))
-    typ, code, who, mtu = told(near)
-    equal((typ, code, who, mtu), (3, 4, "10.2.0.1", 1300), "about a narrow link")
+    near.setsockopt(level, discover, PMTUDISC_DO)
+    near.sendto(bytes(1320), (names.b, 5002))
+    equal(told(names, near), (*names.large, names.h, 1300), "about a narrow link")
     h.ip("link set south mtu 1500")
+    a.ip("route flush cache\n-6 route flush cache" if False else "route flush cache")
     near.close()
     far.close()
 
 
-def forged(lab, a, g1, r, near, far):
+def forged(names, a, g1, r, near, far):
     """What somebody on the way makes up about packets that he can't have seen."""
     wire = Wire(r, "w1")
     counts = Counts(g1)
-    head = g1.mac("wan") + r.mac("w1") + b"\x08\0"
-    quoted = ipv4("10.1.0.2", "10.2.9.2", 17, udp(5001, 5002, bytes(64)))
-    for kind, code, info in ((3, 3, 0), (3, 4, 600), (11, 0, 0)):
-        body = struct.pack("!BBHHH", kind, code, 0, 0, info) + quoted
-        body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-        wire.send(head + ipv4("192.0.2.254", "10.1.0.2", 1, body))
+    head = g1.mac("wan") + r.mac("w1") + (b"\x08\0" if names.version == 4 else b"\x86\xdd")
+    for (kind, code), info in ((names.closed, 0), (names.large, 1280), (names.far, 0)):
+        wire.send(head + names.error(kind, code, info, names.packet(names.b)))
     counts.become(in_clear_error=3)
     # About traffic in clear they are nobody's business but the hosts'.
-    quoted = ipv4("10.1.0.2", "203.0.113.5", 17, udp(5001, 5002, bytes(64)))
-    body = struct.pack("!BBHHH", 3, 3, 0, 0, 0) + quoted
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    listener = Wire(a, "eth0", "icmp", incoming=True)
-    wire.send(head + ipv4("192.0.2.254", "10.1.0.2", 1, body))
-    eventually(listener.packets, "the error about traffic in clear arrives")
+    listener = Wire(a, "eth0", "icmp or icmp6", incoming=True)
+    wire.send(head + names.error(*names.closed, 0, names.packet(names.elsewhere)))
+    kind = bytes(names.closed)
+    at = 14 + (20 if names.version == 4 else 40)
+    eventually(lambda: [frame for frame in listener.packets() if frame[at:at + 2] == kind],
+               "the error about traffic in clear arrives")
     counts.become(in_clear_error=3)
     ask(near, far, b"nothing has happened")
     listener.close()
     wire.close()
 
 
-def on_the_way(a, g1, r, near, far):
+def on_the_way(names, a, g1, r, near, far):
     """What a router says about our ESP."""
-    near.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+    level, discover = LEVEL[names.version], MTU_DISCOVER[names.version]
+    narrow = 1200 if names.version == 4 else 1400
+    size = narrow + 20
+    near.setsockopt(level, RECVERR[names.version], 1)
+    g1.sysctl(f"net/ipv{names.version}/route/mtu_expires", 3)
     before = g1.sas()[0x1001]["mtu"]
-    r.ip("link set w2 mtu 1200")
-    near.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
-    near.sendto(bytes(1300), ("10.2.9.2", 5002))
+    r.ip(f"link set w2 mtu {narrow}")
+    near.setsockopt(level, discover, PMTUDISC_PROBE)
+    near.sendto(bytes(size), (names.b, 5002))
     after = eventually(lambda: g1.sas()[0x1001]["mtu"] < before and g1.sas()[0x1001]["mtu"], "the SA's MTU sinks")
-    check(1120 <= after < 1200, f"MTU of the SA {after} behind a link of 1200")
+    check(narrow - 90 <= after < narrow, f"MTU of the SA {after} behind a link of {narrow}")
     # The next one is told so.
-    near.sendto(bytes(1300), ("10.2.9.2", 5002))
-    equal(told(near), (3, 4, "10.1.0.1", after), "about the next packet")
-    near.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)
-    near.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 0)
+    near.sendto(bytes(size), (names.b, 5002))
+    equal(told(names, near), (*names.large, names.g1_lan, after), "about the next packet")
+    near.setsockopt(level, discover, 0)
+    near.setsockopt(level, RECVERR[names.version], 0)
     ask(near, far, os.urandom(1000))
+    # The way gets wide again, which nobody tells.
     r.ip("link set w2 mtu 1500")
+    eventually(lambda: g1.sas()[0x1001]["mtu"] == before, "what was learned is forgotten in time")
     # Unreachable is no reason to give up an SA.
-    r.ip("route add unreachable 198.51.100.2/32")
-    near.sendto(b"lost", ("10.2.9.2", 5002))
-    r.ip("route del unreachable 198.51.100.2/32")
+    r.ip(f"route add unreachable {names.g2}")
+    near.sendto(b"lost", (names.b, 5002))
+    r.ip(f"route del unreachable {names.g2}")
     drain(near)
     ask(near, far, b"there again")
     equal(g1.sas()[0x1001]["state"], "valid", "state")
 
 
-def any_any(g1, g2):
+def any_any(names, g1, g2):
     """Neighbours and key daemons under a policy for everything."""
     for ns, out, come in ((g1, "out", "in"), (g2, "in", "out")):
-        ns.policy(f"dir {out} action protect reqid 1 {ANY}")
-        ns.policy(f"dir {come} action protect reqid 1 {ANY}")
+        ns.policy(f"dir {out} action protect reqid 1 priority 9000 family {names.version}")
+        ns.policy(f"dir {come} action protect reqid 1 priority 9000 family {names.version}")
     counts = Counts(g1), Counts(g2)
-    g1.ip("neigh flush dev wan")
-    near, far = g1.udp(G1, 500), g2.udp(G2, 500)
+    for ns in (g1, g2):
+        ns.ip("neigh flush dev wan")
+    near, far = g1.udp(names.g1, 500), g2.udp(names.g2, 500)
     ask(near, far, b"IKE")
-    with g1:
-        probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    probe.bind((G1, 6000))
-    other = g2.udp(G2, 6001)
+    probe, other = g1.udp(names.g1, 6000), g2.udp(names.g2, 6001)
     wire = Wire(g1, "wan", "udp port 6001")
     ask(probe, other, b"anything else")
     equal(len(wire.packets()), 0, "packets in clear")
@@ -174,15 +235,21 @@ def any_any(g1, g2):
 
 def main(lab):
     a, g1, r, g2, h, b = build(lab)
-    with lab.test("inside", "errors from behind the other gateway come through the tunnel: port, hop limit, net, "
-                            "and a narrow link's MTU"):
-        inside(a, h, b)
-    near, far = a.udp("10.1.0.2", 5003), b.udp("10.2.9.2", 5002)
-    with lab.test("forged", "an error in clear about a packet that policy protects is made up, and dropped; one about "
-                            "a packet in clear passes"):
-        forged(lab, a, g1, r, near, far)
-    with lab.test("path", "a router's word about our ESP lowers the SA's MTU, and the next sender is told; "
-                          "unreachable ends nothing"):
-        on_the_way(a, g1, r, near, far)
-    with lab.test("any", "neighbours are found and IKE passes under a policy that protects everything"):
-        any_any(g1, g2)
+    for version in (4, 6):
+        names = Names(version)
+        protect(names, g1, g2)
+        with lab.test(f"inside/ipv{version}", "errors from behind the other gateway come through the tunnel: port, hop "
+                                              "limit, net, and a narrow link's MTU"):
+            inside(names, a, h, b)
+        a.ip("route flush cache")
+        near, far = a.udp(names.a, 5003), b.udp(names.b, 5002)
+        with lab.test(f"forged/ipv{version}", "an error in clear about a packet that policy protects is made up, and "
+                                              "dropped; one about a packet in clear passes"):
+            forged(names, a, g1, r, near, far)
+        with lab.test(f"path/ipv{version}", "a router's word about our ESP lowers the SA's MTU, the next sender is told, "
+                                            "and it is forgotten in time; unreachable ends nothing"):
+            on_the_way(names, a, g1, r, near, far)
+        with lab.test(f"any/ipv{version}", "neighbours are found and IKE passes under a policy that protects everything"):
+            any_any(names, g1, g2)
+        near.close()
+        far.close()

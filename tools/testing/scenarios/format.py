@@ -15,7 +15,7 @@ import struct
 
 import esp
 from client import Client, addr
-from lab import Counts, Packet, Wire, ask, capture, check, checksum, command, drain, equal, eventually, ipv4, udp
+from lab import Counts, Packet, Wire, ask, capture, check, checksum, command, equal, eventually, ipv4, udp
 
 OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 SUITE = "aes128gcm16"
@@ -47,33 +47,10 @@ class Story:
 
     def __init__(self, lab):
         self.lab = lab
-        self.a, self.g1, self.g2, self.b = lab.sites()
-        for ns, dev in ((self.a, "eth0"), (self.g1, "lan"), (self.g1, "wan"), (self.g2, "wan"), (self.g2, "lan"),
-                        (self.b, "eth0")):
-            ns.sysctl(f"net/ipv6/conf/{dev}/disable_ipv6", 0)
-        for host, net in ((self.a, 1), (self.b, 2)):
-            host.ip(f"""addr add 2001:db8:{net}::2/64 dev eth0 nodad
-                        route add default via 2001:db8:{net}::1""")
-        for gate, net, other in ((self.g1, 1, 2), (self.g2, 2, 1)):
-            # esp0 is yet to come.
-            gate.sysctl("net/ipv6/conf/default/disable_ipv6", 0)
-            gate.ip(f"""addr add 2001:db8:{net}::1/64 dev lan nodad
-                        addr add 2001:db8::{net}/64 dev wan nodad
-                        route add 2001:db8:{other}::/64 via 2001:db8::{other}""")
+        self.a, self.g1, self.g2, self.b = lab.sites(both=True)
         self.near = {4: self.a.udp("10.1.0.2", 5001), 6: self.a.udp("2001:db8:1::2", 5001)}
         self.far = {4: self.b.udp("10.2.0.2", 5002), 6: self.b.udp("2001:db8:2::2", 5002)}
         self.client = Client(self.g1)
-        self.far[6].settimeout(0.3)
-
-        def known():
-            self.near[6].sendto(b"hello", self.far[6].getsockname()[:2])
-            try:
-                return self.far[6].recv(10)
-            except TimeoutError:
-                return None
-        eventually(known, "IPv6 in clear")
-        self.far[6].settimeout(5)
-        drain(self.far[6])
 
     def out(self, suite, outer=4, spi=0x1001, **more):
         """An outbound SA of g1."""
@@ -164,7 +141,9 @@ def dummies(story):
         counts = Counts(story.g2)
         frames = []
         eventually(lambda: frames.extend(wire.packets()) or len(frames) >= 2, "two dummy packets")
-        for number, frame in enumerate(frames, 1):
+        # Slow machines have sent one before anybody listened.
+        first = struct.unpack_from("!I", frames[0], 18 + HEADERS[outer])[0]
+        for number, frame in enumerate(frames, first):
             body = frame[14 + HEADERS[outer]:]
             equal(struct.unpack_from("!II", body), (0x1001, number), "SPI and number of a dummy packet")
             _, padding, proto = esp.unseal(SUITE, keys[0], body, 0)

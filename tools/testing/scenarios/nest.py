@@ -4,8 +4,11 @@
      A ---------- g1 ======ESP====== g2 ---------- B
   10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
 
+  2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
+
     transport inside of tunnel: A === B within g1 === g2
     transport outside of tunnel: both between g1 and g2
+    three levels: both at once; and a road warrior A, with a tunnel to g2 and B inside
 """
 
 import os
@@ -30,7 +33,7 @@ class Story:
 
     def __init__(self, lab):
         self.lab = lab
-        self.sites = self.a, self.g1, self.g2, self.b = lab.sites()
+        self.sites = self.a, self.g1, self.g2, self.b = lab.sites(both=True)
         self.near, self.far = self.a.udp("10.1.0.2", 5001), self.b.udp("10.2.0.2", 5002)
         self.wire = Wire(self.g1, "wan", "ip")
 
@@ -117,6 +120,71 @@ def inside(lab, story, suite, name):
         story.esp_alone()
 
 
+OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
+ENDS = {4: ("10.1.0.2", "10.2.0.2"), 6: ("2001:db8:1::2", "2001:db8:2::2")}
+
+
+def layers(lab, suite, pairs):
+    """SAs and policies of layers: (left, right, spi, ends, mode, reqid, selectors)."""
+    for left, right, spi, ends, mode, reqid, nets in pairs:
+        pair(lab, left, right, spi, *ends, mode, reqid, suite)
+        for ns, out, back in ((left, "out", "in"), (right, "in", "out")):
+            ns.policy(f"dir {out} src {nets[0]} dst {nets[1]} action protect reqid {reqid}")
+            ns.policy(f"dir {back} src {nets[1]} dst {nets[0]} action protect reqid {reqid}")
+
+
+def talk(story, here, there, version, data):
+    """Datagrams and a stream, in nothing but ESP on A's own wire."""
+    lan = Wire(story.a, "eth0", "(ip or ip6) and not icmp and not icmp6")
+    near, far = story.a.udp(here), story.b.udp(there)
+    for size in (1, 64, 1200, 4000):
+        ask(near, far, os.urandom(size))
+    listener = story.b.listen(there)
+    stream(*story.a.connect(listener, here), data)
+    at = 23 if version == 4 else 20
+    frames = lan.packets()
+    # IPv6 may have a fragment header in front.
+    equal({frame[at] for frame in frames} - {44}, {ESP}, "protocols on A's own wire")
+    for each in (near, far, listener, lan):
+        each.close()
+
+
+def three(lab, story, suite, name):
+    for version in (4, 6):
+        with lab.test(f"three/{name}/ipv{version}", "three levels: transport mode from A to B, in the gateways' tunnel, "
+                                                    "in transport mode between them"):
+            story.silence()
+            a, g1, g2, b = story.sites
+            nets = {4: ("10.1.0.0/24", "10.2.0.0/24"), 6: ("2001:db8:1::/64", "2001:db8:2::/64")}[version]
+            layers(lab, suite, (
+                (a, b, 0x4001, ENDS[version], "transport", 7, ENDS[version]),
+                (g1, g2, 0x1001, OUTER[version], "tunnel", 1, nets),
+                (g1, g2, 0x3001, OUTER[version], "transport", 2, OUTER[version])))
+            talk(story, *ENDS[version], version, os.urandom(40_000))
+            for ns, spi in ((b, 0x4001), (g2, 0x1001), (g2, 0x3001)):
+                check(ns.sas()[spi]["packets"] >= 8, f"packets of {spi:#x}")
+            wire = {p.spi for p in story.esp_alone() if hasattr(p, "spi")}
+            check(version == 6 or wire <= {0x3001, 0x3002}, f"SPIs on the wire {wire}")
+
+
+def road(lab, story, suite, name):
+    with lab.test(f"road/{name}", "a host's tunnel to the other gateway, with transport mode to a server behind it "
+                                  "inside"):
+        story.silence()
+        a, _, g2, b = story.sites
+        a.ip("addr add 10.8.0.1/32 dev lo\nroute add 10.2.0.0/24 via 10.1.0.1 src 10.8.0.1")
+        g2.ip("route add 10.8.0.0/24 via 192.0.2.1\nroute add 10.1.0.0/24 via 192.0.2.1")
+        story.g1.ip("route add 10.8.0.0/24 via 10.1.0.2")
+        layers(lab, suite, (
+            (a, b, 0x4001, ("10.8.0.1", "10.2.0.2"), "transport", 7, ("10.8.0.1", "10.2.0.2")),
+            (a, g2, 0x1001, ("10.1.0.2", "192.0.2.2"), "tunnel", 1, ("10.8.0.1", "10.2.0.0/24"))))
+        talk(story, "10.8.0.1", "10.2.0.2", 4, os.urandom(40_000))
+        check(b.sas()[0x4001]["packets"] >= 8 and g2.sas()[0x1001]["packets"] >= 8, "packets of both layers")
+        a.ip("addr del 10.8.0.1/32 dev lo\nroute del 10.2.0.0/24")
+        g2.ip("route del 10.8.0.0/24\nroute del 10.1.0.0/24")
+        story.g1.ip("route del 10.8.0.0/24")
+
+
 def endless(lab, story, suite, name):
     with lab.test(f"endless/{name}", "two policies that feed each other end: each packet counts once "
                                      "as out_nest"):
@@ -160,9 +228,9 @@ def translated(lab, story, suite, name):
 
 def main(lab):
     story = Story(lab)
-    for part in (any_any, around, inside, endless, translated):
+    for part in (any_any, around, inside, three, road, endless, translated):
         part(lab, story, "aes128gcm16", "sync")
     story.silence()
     make_async(lab, story.g1, "chacha20poly1305")
-    for part in (any_any, around, inside, endless, translated):
+    for part in (any_any, around, inside, three, endless, translated):
         part(lab, story, "chacha20poly1305", "async")

@@ -38,19 +38,7 @@ class Story:
 
     def __init__(self, lab):
         self.lab = lab
-        self.a, self.g1, self.g2, self.b = lab.sites()
-        for ns, dev in ((self.a, "eth0"), (self.g1, "lan"), (self.g1, "wan"), (self.g2, "wan"), (self.g2, "lan"),
-                        (self.b, "eth0")):
-            ns.sysctl(f"net/ipv6/conf/{dev}/disable_ipv6", 0)
-        for host, net in ((self.a, 1), (self.b, 2)):
-            host.ip(f"""addr add 2001:db8:{net}::2/64 dev eth0 nodad
-                        route add default via 2001:db8:{net}::1""")
-        for gate, net, other in ((self.g1, 1, 2), (self.g2, 2, 1)):
-            # esp0 is yet to come.
-            gate.sysctl("net/ipv6/conf/default/disable_ipv6", 0)
-            gate.ip(f"""addr add 2001:db8:{net}::1/64 dev lan nodad
-                        addr add 2001:db8::{net}/64 dev wan nodad
-                        route add 2001:db8:{other}::/64 via 2001:db8::{other}""")
+        self.a, self.g1, self.g2, self.b = lab.sites(both=True)
 
     def tunnel(self, outer, inner):
         """SAs and policies between the sites."""
