@@ -34,7 +34,10 @@
 /* Layers of transport mode that this CPU is inside of. */
 static DEFINE_PER_CPU(u8, transport_depth);
 
-/* The byte that names ESP or UDP as next header, and where that begins. */
+/*
+ * The byte that names ESP or UDP as next header, and where that begins. A fragment
+ * header of a packet that is whole (RFC 6946) makes no fragment.
+ */
 static bool find_upper6(const struct sk_buff *skb, u32 *next_at, u32 *upper, u8 *proto,
 			bool *fragment)
 {
@@ -42,6 +45,8 @@ static bool find_upper6(const struct sk_buff *skb, u32 *next_at, u32 *upper, u8 
 	u32 offset = sizeof(struct ipv6hdr);
 	struct ipv6_opt_hdr buf;
 	const struct ipv6_opt_hdr *opt;
+	struct frag_hdr frag_buf;
+	const struct frag_hdr *frag;
 
 	*fragment = false;
 	*proto = ipv6_hdr(skb)->nexthdr;
@@ -62,7 +67,10 @@ static bool find_upper6(const struct sk_buff *skb, u32 *next_at, u32 *upper, u8 
 			return false;
 		at = offset;
 		if (*proto == NEXTHDR_FRAGMENT) {
-			*fragment = true;
+			frag = skb_header_pointer(skb, offset, sizeof(frag_buf), &frag_buf);
+			if (!frag)
+				return false;
+			*fragment = frag->frag_off & htons(IP6_OFFSET | IP6_MF);
 			offset += sizeof(struct frag_hdr);
 		} else {
 			offset += ipv6_optlen(opt);
