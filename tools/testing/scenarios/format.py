@@ -15,7 +15,7 @@ import struct
 
 import esp
 from client import Client, addr
-from lab import Counts, Packet, Wire, ask, capture, check, checksum, command, equal, eventually, ipv4, udp
+from lab import Counts, Packet, Wire, ask, capture, check, checksum, command, equal, eventually, ipv4, ipv6, udp
 
 OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 SUITE = "aes128gcm16"
@@ -133,6 +133,26 @@ def consumed(story):
         wire.close()
 
 
+def stripped(story):
+    """Zeroes and others behind a packet that states its own length, more of them than padding could count."""
+    key, _ = story.both(more="reqid 1 esn off")
+    wire = Wire(story.g1, "wan")
+    head = story.g2.mac("wan") + story.g1.mac("wan") + b"\x08\0"
+    counts = Counts(story.g2)
+    for seq, extra in enumerate((1, 7, 255, 256, 1000), 1):
+        data = os.urandom(seq)
+        datagram = udp(5001, 5002, data)
+        pseudo = addr("2001:db8:1::2") + addr("2001:db8:2::2") + struct.pack("!II", len(datagram), 17)
+        datagram = datagram[:6] + struct.pack("!H", checksum(pseudo + datagram)) + datagram[8:]
+        for version, text in ((4, ipv4("10.1.0.2", "10.2.0.2", 17, udp(5001, 5002, data))),
+                              (6, ipv6("2001:db8:1::2", "2001:db8:2::2", 17, datagram))):
+            body = esp.seal(SUITE, key, 0x1001, 2 * seq + version // 6, text + os.urandom(extra), 4 if version == 4 else 41)
+            wire.send(head + ipv4(*OUTER[4], 50, body))
+            equal(story.far[version].recv(2000), data, f"what came in front of {extra} bytes, IPv{version}")
+    counts.become()
+    wire.close()
+
+
 def dummies(story):
     """Packets that hold none."""
     for outer in (4, 6):
@@ -222,6 +242,8 @@ def main(lab):
         lengths(story)
     with lab.test("padding", "padding of 0 to 255 bytes is taken"):
         consumed(story)
+    with lab.test("tfc", "what stands behind a packet is taken off by its own length, in both families"):
+        stripped(story)
     with lab.test("dummy", "an idle SA sends dummy packets, which only its key tells from others; those of others are "
                            "taken without complaint, of any length"):
         dummies(story)
