@@ -36,6 +36,8 @@ class Client:
         with ns:
             if not Client.family:
                 Client.family = YnlFamily(SPEC, schema="")
+                # It would keep this namespace alive.
+                Client.family.sock.close()
             # To read the specification takes long; the socket alone is the namespace's.
             self.ynl = copy.copy(Client.family)
             self.ynl.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
