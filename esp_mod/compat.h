@@ -59,6 +59,13 @@ static inline void espm_compat_hrtimer_setup(struct hrtimer *timer,
 #endif
 }
 
+/* The source of a trace event's string is named once since 6.10. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define espm_assign_str(dst, src) __assign_str(dst)
+#else
+#define espm_assign_str(dst, src) __assign_str(dst, src)
+#endif
+
 /* A device that needs no transmit lock, and stays in its namespace. */
 static inline void espm_compat_dev_flags(struct net_device *dev)
 {

@@ -10,6 +10,7 @@
 #include <net/rtnetlink.h>
 #include "compat.h"
 #include "dev.h"
+#include "drop.h"
 #include "netns.h"
 
 struct dev_priv {
@@ -36,7 +37,9 @@ static netdev_tx_t refuse(struct sk_buff *skb, struct net_device *dev)
 {
 	struct dev_priv *priv = netdev_priv(dev);
 
-	espm_count(priv->en, ESPM_OUT_DEVICE);
+	rcu_read_lock();
+	espm_drop(priv->en, NULL, NULL, skb, ESPM_OUT_DEVICE);
+	rcu_read_unlock();
 	dev_kfree_skb_any(skb);
 	return NETDEV_TX_OK;
 }

@@ -6,6 +6,7 @@
 #include <net/dst.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include "drop.h"
 #include "flow.h"
 #include "hold.h"
 #include "netns.h"
@@ -78,7 +79,9 @@ static void drop_all(struct espm_net *en, struct sk_buff_head *packets)
 	struct sk_buff *skb;
 
 	while ((skb = __skb_dequeue(packets))) {
-		espm_count(en, ESPM_OUT_HELD);
+		rcu_read_lock();
+		espm_drop(en, NULL, NULL, skb, ESPM_OUT_HELD);
+		rcu_read_unlock();
 		kfree_skb(skb);
 	}
 }

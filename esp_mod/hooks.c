@@ -11,6 +11,7 @@
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/route.h>
+#include "drop.h"
 #include "encap.h"
 #include "hooks.h"
 #include "icmp.h"
@@ -121,7 +122,7 @@ static bool is_icmp(const struct sk_buff *skb)
 static unsigned int open_esp(struct espm_ingress *ingress, struct sk_buff *skb)
 {
 	if (!settle_conntrack(skb)) {
-		espm_count_sa(ingress->sa, ESPM_IN_CONNTRACK);
+		espm_drop(ingress->sa->en, ingress->sa, NULL, skb, ESPM_IN_CONNTRACK);
 		espm_sa_put(ingress->sa);
 		return NF_DROP;
 	}
@@ -205,7 +206,7 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 			espm_output(&egress, skb);
 			verdict = NF_STOLEN;
 		} else {
-			espm_count_sa(egress.sa, ESPM_OUT_CONNTRACK);
+			espm_drop(en, egress.sa, egress.policy, skb, ESPM_OUT_CONNTRACK);
 			espm_sa_put(egress.sa);
 			verdict = NF_DROP;
 		}

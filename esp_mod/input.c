@@ -17,6 +17,7 @@
 #include <net/route.h>
 #include "compat.h"
 #include "crypto.h"
+#include "drop.h"
 #include "encap.h"
 #include "event.h"
 #include "expire.h"
@@ -244,7 +245,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	    espm_spd_recall_rcu(en, ESPM_DIR_IN, &brief, &policy) && !policy)
 		return ESPM_ACCEPT;
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN)) {
-		espm_count(en, ESPM_IN_UNREADABLE);
+		espm_drop(en, NULL, NULL, skb, ESPM_IN_UNREADABLE);
 		return ESPM_DROP;
 	}
 	if (behind_nat && was_settled(en, skb, &flow))
@@ -255,7 +256,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
 	if (!policy && (flow.proto == IPPROTO_ICMP || flow.proto == IPPROTO_ICMPV6) &&
 	    espm_icmp_is_about_protected(en, skb)) {
-		espm_count(en, ESPM_IN_CLEAR_ERROR);
+		espm_drop(en, NULL, NULL, skb, ESPM_IN_CLEAR_ERROR);
 		return ESPM_DROP;
 	}
 	if (flow.proto == IPPROTO_ESP || (flow.proto == IPPROTO_UDP && policy))
@@ -269,7 +270,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 
 	this_cpu_inc(*policy->hits);
 	answer = judge(policy, match, &why);
-	espm_count(en, why);
+	espm_drop(en, NULL, policy, skb, why);
 	return answer;
 }
 
@@ -335,7 +336,7 @@ enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 	if (why == ESPM_PASS && !espm_sa_tryget(sa))
 		why = ESPM_IN_SA_DEAD;
 	if (why != ESPM_PASS) {
-		espm_count_sa(sa, why);
+		espm_drop(en, sa, NULL, skb, why);
 		return ESPM_DROP;
 	}
 	ingress->sa = sa;
@@ -388,10 +389,13 @@ static enum espm_counter check_seq(struct espm_sa *sa, u32 lo, u64 *seq)
 static enum espm_counter commit_seq(struct espm_sa *sa, u64 seq, u32 text, bool *newest)
 {
 	enum espm_replay_verdict verdict;
-	u64 nth;
+	u64 nth, depth;
 
 	spin_lock(&sa->rx_lock);
+	depth = sa->replay->top - min(seq, sa->replay->top);
 	verdict = espm_replay_commit(sa->replay, seq);
+	if (unlikely(depth > sa->depth) && verdict == ESPM_REPLAY_NEW)
+		sa->depth = depth;
 	nth = sa->taken += verdict == ESPM_REPLAY_NEW;
 	*newest = seq == sa->replay->top;
 	spin_unlock(&sa->rx_lock);
@@ -448,7 +452,7 @@ static void input_one(const struct espm_ingress *ingress, struct sk_buff *skb)
 	return;
 
 drop:
-	espm_count_sa(sa, why);
+	espm_drop(sa->en, sa, NULL, skb, why);
 	kfree_skb(skb);
 	espm_sa_put(sa);
 }
@@ -461,7 +465,7 @@ static void input_segments(struct espm_net *en, struct sk_buff *skb)
 
 	segments = skb_gso_segment(skb, 0);
 	if (IS_ERR_OR_NULL(segments)) {
-		espm_count(en, ESPM_IN_MALFORMED);
+		espm_drop(en, NULL, NULL, skb, ESPM_IN_MALFORMED);
 		kfree_skb(skb);
 		return;
 	}
@@ -474,7 +478,7 @@ static void input_segments(struct espm_net *en, struct sk_buff *skb)
 			break;
 		case ESPM_ACCEPT:
 			/* The others of its train are ESP; it cannot go back alone. */
-			espm_count(en, ESPM_IN_MALFORMED);
+			espm_drop(en, NULL, NULL, segment, ESPM_IN_MALFORMED);
 			fallthrough;
 		default:
 			kfree_skb(segment);
@@ -712,7 +716,7 @@ int espm_input_transport(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	/* Destination NAT drops the route. */
 	if (!skb_dst(skb) && route_again(skb)) {
-		espm_count(espm_net_of(net), ESPM_IN_NO_ROUTE);
+		espm_drop(espm_net_of(net), NULL, NULL, skb, ESPM_IN_NO_ROUTE);
 		kfree_skb(skb);
 		return NET_RX_DROP;
 	}
@@ -813,8 +817,11 @@ void espm_input_done(struct espm_op *op, int err)
 		why = ESPM_IN_CRYPTO;
 		break;
 	}
-	if (why != ESPM_PASS)
-		espm_count_sa(op->sa, why);
+	if (why != ESPM_PASS) {
+		rcu_read_lock();
+		espm_drop(op->sa->en, op->sa, NULL, op->skb, why);
+		rcu_read_unlock();
+	}
 	if (why == ESPM_IN_ICV)
 		espm_event_raise_icv(op->sa);
 	espm_op_free(op);

@@ -36,7 +36,7 @@ const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = 
 };
 
 /* ESPM_CMD_SA_ADD - do */
-const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_ROAM + 1] = {
+const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_PIN + 1] = {
 	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
 	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_SA_MODE] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -61,6 +61,7 @@ const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_ROAM + 1] = {
 	[ESPM_A_SA_DUMMY] = { .type = NLA_U16, },
 	[ESPM_A_SA_ROAM] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPM_A_SA_SEQ] = { .type = NLA_U64, },
+	[ESPM_A_SA_PIN] = NLA_POLICY_MAX(NLA_U8, 1),
 };
 
 /* ESPM_CMD_SA_DEL - do */
@@ -123,7 +124,7 @@ const struct nla_policy esp_mod_explain_nl_policy[ESPM_A_EXPLAIN_DPORT + 1] = {
 };
 
 /* ESPM_CMD_SA_UPDATE - do */
-const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_NEW_DST + 1] = {
+const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_PIN + 1] = {
 	[ESPM_A_SA_ID] = { .type = NLA_U32, },
 	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
 	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -136,6 +137,7 @@ const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_NEW_DST + 1] = {
 	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
 	[ESPM_A_SA_KEEPALIVE] = { .type = NLA_U16, },
 	[ESPM_A_SA_DUMMY] = { .type = NLA_U16, },
+	[ESPM_A_SA_PIN] = NLA_POLICY_MAX(NLA_U8, 1),
 };
 
 /* ESPM_CMD_SA_RESERVE - do */
@@ -152,7 +154,7 @@ const struct genl_ops esp_mod_nl_ops[12] = {
 		.cmd		= ESPM_CMD_SA_ADD,
 		.doit		= esp_mod_nl_sa_add_doit,
 		.policy		= esp_mod_sa_add_nl_policy,
-		.maxattr	= ESPM_A_SA_ROAM,
+		.maxattr	= ESPM_A_SA_PIN,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 	{
@@ -224,7 +226,7 @@ const struct genl_ops esp_mod_nl_ops[12] = {
 		.cmd		= ESPM_CMD_SA_UPDATE,
 		.doit		= esp_mod_nl_sa_update_doit,
 		.policy		= esp_mod_sa_update_nl_policy,
-		.maxattr	= ESPM_A_SA_NEW_DST,
+		.maxattr	= ESPM_A_SA_PIN,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 	{

@@ -15,7 +15,7 @@
 extern const struct nla_policy esp_mod_lifetime_nl_policy[ESPM_A_LIFE_PAD + 1];
 extern const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1];
 
-extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_ROAM + 1];
+extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_PIN + 1];
 
 extern const struct nla_policy esp_mod_sa_del_nl_policy[ESPM_A_SA_DST + 1];
 
@@ -35,7 +35,7 @@ extern const struct nla_policy esp_mod_stats_get_nl_policy[1 + 1];
 
 extern const struct nla_policy esp_mod_explain_nl_policy[ESPM_A_EXPLAIN_DPORT + 1];
 
-extern const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_NEW_DST + 1];
+extern const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_PIN + 1];
 
 extern const struct nla_policy esp_mod_sa_reserve_nl_policy[ESPM_A_SA_SPI_LAST + 1];
 

@@ -155,6 +155,7 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 	struct espm_net *en = espm_net_of(sock_net(skb->sk));
 	unsigned long id = cb->args[0];
 	struct espm_policy *policy;
+	bool full = true;
 	void *hdr;
 	int err;
 
@@ -170,13 +171,15 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 		genl_dump_check_consistent(cb, hdr);
 		if (espm_policy_fill(skb, policy)) {
 			genlmsg_cancel(skb, hdr);
+			/* One that no message can hold must not look like the end. */
+			full = skb->len;
 			break;
 		}
 		genlmsg_end(skb, hdr);
 	}
 	rcu_read_unlock();
 	cb->args[0] = id;
-	return skb->len;
+	return full ? skb->len : -EMSGSIZE;
 }
 
 /* espctl policy flush */

@@ -190,6 +190,18 @@ static int read_seq(struct genl_info *info, struct espm_sa *sa)
 		atomic64_set(&sa->seq, seq);
 	else if (seq)
 		espm_replay_resume(sa->replay, seq);
+	sa->first = seq;
+	return 0;
+}
+
+static int read_pin(struct genl_info *info, const struct espm_sa *sa, bool *pin)
+{
+	struct nlattr *attr = info->attrs[ESPM_A_SA_PIN];
+
+	*pin = attr ? nla_get_u8(attr) : sa->pin;
+	if (*pin && sa->dir != ESPM_DIR_OUT)
+		return ESPM_REFUSE(info, attr, -EINVAL,
+				   "only an outbound SA is chosen, and can be pinned");
 	return 0;
 }
 
@@ -326,6 +338,7 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 	      read_idle(info, path, &idle) ?:
 	      read_roam(info, sa) ?:
 	      read_seq(info, sa) ?:
+	      read_pin(info, sa, &sa->pin) ?:
 	      espm_nl_read_selector(info, attrs[ESPM_A_SA_SELECTOR], 0, &sa->sel) ?:
 	      read_lifetime(info, &life) ?:
 	      start_limits(info, sa, &life) ?:
@@ -490,6 +503,7 @@ struct change {
 	bool limited;
 	struct espm_limits *limits;
 	struct idle idle;
+	bool pin;
 };
 
 static int read_path(struct genl_info *info, struct espm_sa *sa, struct change *change)
@@ -531,7 +545,7 @@ static int read_change(struct genl_info *info, struct espm_net *en, struct espm_
 	struct nlattr *reqid = info->attrs[ESPM_A_SA_REQID];
 	const struct espm_limits *limits;
 	struct espm_lifetime life = {};
-	int err = read_path(info, sa, change);
+	int err = read_path(info, sa, change) ?: read_pin(info, sa, &change->pin);
 
 	if (!err && info->attrs[ESPM_A_SA_LIFETIME]) {
 		limits = rcu_dereference_protected(sa->limits, lockdep_is_held(&en->lock));
@@ -555,8 +569,10 @@ static int apply(struct espm_net *en, struct espm_sa *sa, struct change *change,
 
 	if (err)
 		return err;
+	sa->pin = change->pin;
 	if (change->link)
 		espm_sad_relink(en, sa, change->link);
+	espm_sad_choose(en, sa);
 	if (change->limited)
 		espm_expire_limit(sa, change->limits);
 	if (change->idle.given) {
@@ -658,6 +674,7 @@ int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	struct espm_net *en = espm_net_of(sock_net(skb->sk));
 	unsigned long id = cb->args[0];
 	struct espm_sa *sa;
+	bool full = true;
 	void *hdr;
 	int err;
 
@@ -673,13 +690,15 @@ int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 		genl_dump_check_consistent(cb, hdr);
 		if (espm_sa_fill(skb, sa)) {
 			genlmsg_cancel(skb, hdr);
+			/* One that no message can hold must not look like the end. */
+			full = skb->len;
 			break;
 		}
 		genlmsg_end(skb, hdr);
 	}
 	rcu_read_unlock();
 	cb->args[0] = id;
-	return skb->len;
+	return full ? skb->len : -EMSGSIZE;
 }
 
 /* espctl sa flush */

@@ -109,6 +109,14 @@ static int keyed_fill(struct sk_buff *msg, const struct espm_sa *sa, const struc
 	return 0;
 }
 
+/* Without a window, packets that came twice may hide some that never came. */
+static u64 lost(const struct espm_sa *sa, u64 seq, u64 taken)
+{
+	u64 due = seq - sa->first;
+
+	return due - min(taken, due);
+}
+
 /**
  * espm_sa_fill() - every attribute of an SA, for get, dump and events
  * @msg: the message
@@ -120,7 +128,7 @@ static int keyed_fill(struct sk_buff *msg, const struct espm_sa *sa, const struc
 int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 {
 	const struct espm_path *path = espm_sa_path_rcu(sa);
-	u64 packets, bytes, seq, drops;
+	u64 packets, bytes, seq, taken = 0, depth = 0, drops;
 	u32 i;
 
 	espm_sa_load_sum(sa, &packets, &bytes);
@@ -129,6 +137,8 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	} else {
 		spin_lock_bh(&sa->rx_lock);
 		seq = sa->replay->top;
+		taken = sa->taken;
+		depth = sa->depth;
 		spin_unlock_bh(&sa->rx_lock);
 	}
 
@@ -148,6 +158,8 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 		return -EMSGSIZE;
 	if (sa->dir == ESPM_DIR_IN &&
 	    (nla_put_u8(msg, ESPM_A_SA_ROAM, sa->roam) ||
+	     nla_put_u64_64bit(msg, ESPM_A_SA_LOST, lost(sa, seq, taken), ESPM_A_SA_PAD) ||
+	     nla_put_u64_64bit(msg, ESPM_A_SA_REORDER, depth, ESPM_A_SA_PAD) ||
 	     nla_put_u32(msg, ESPM_A_SA_REPLAY_WINDOW, sa->replay->window) ||
 	     espm_nl_selector_fill(msg, ESPM_A_SA_SELECTOR, &sa->sel)))
 		return -EMSGSIZE;
@@ -156,6 +168,7 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	     nla_put_u16(msg, ESPM_A_SA_ENCAP_DPORT, ntohs(path->encap_dport))))
 		return -EMSGSIZE;
 	if (nla_put_u8(msg, ESPM_A_SA_MSS_CLAMP, sa->clamp_mss) ||
+	    (sa->pin && nla_put_u8(msg, ESPM_A_SA_PIN, 1)) ||
 	    (sa->dir == ESPM_DIR_OUT && outer_fill(msg, sa)) || age_fill(msg, sa))
 		return -EMSGSIZE;
 	for (i = 0; i < ESPM_COUNTERS; i++) {
@@ -176,6 +189,10 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
  */
 int espm_policy_fill(struct sk_buff *msg, const struct espm_policy *policy)
 {
+	const struct espm_drops *drops = READ_ONCE(policy->drops);
+	u64 count;
+	u32 i;
+
 	if (nla_put_u32(msg, ESPM_A_POLICY_ID, policy->id) ||
 	    nla_put_u8(msg, ESPM_A_POLICY_DIRECTION, policy->key.dir) ||
 	    nla_put_u32(msg, ESPM_A_POLICY_PRIORITY, policy->priority) ||
@@ -188,5 +205,10 @@ int espm_policy_fill(struct sk_buff *msg, const struct espm_policy *policy)
 	    nla_put_u64_64bit(msg, ESPM_A_POLICY_PACKETS, espm_policy_hits(policy),
 			      ESPM_A_POLICY_PAD))
 		return -EMSGSIZE;
+	for (i = 0; drops && i < ESPM_COUNTERS; i++) {
+		count = atomic_long_read(&drops->count[i]);
+		if (count && espm_nl_counter_fill(msg, ESPM_A_POLICY_DROPS, i, count))
+			return -EMSGSIZE;
+	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <net/ipv6_stubs.h>
 #include "compat.h"
 #include "crypto.h"
+#include "drop.h"
 #include "encap.h"
 #include "flow.h"
 #include "hold.h"
@@ -118,15 +119,12 @@ static enum espm_answer judge(const struct espm_policy *policy, enum espm_match 
 }
 
 /* Where there was an SA, it is the one to ask why there is none. */
-static void count_refusal(struct espm_net *en, const struct espm_policy *policy,
-			  enum espm_counter why)
+static void count_refusal(struct espm_net *en, struct espm_policy *policy,
+			  const struct sk_buff *skb, enum espm_counter why)
 {
 	struct espm_sa *sa = why == ESPM_OUT_EXPIRED ? espm_sad_expired_rcu(policy->link) : NULL;
 
-	if (sa)
-		espm_count_sa(sa, why);
-	else
-		espm_count(en, why);
+	espm_drop(en, sa, policy, skb, why);
 }
 
 static bool is_icmp(const struct espm_flow *flow)
@@ -202,7 +200,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		goto hit;
 	}
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT)) {
-		espm_count(en, ESPM_OUT_UNREADABLE);
+		espm_drop(en, NULL, NULL, skb, ESPM_OUT_UNREADABLE);
 		return ESPM_DROP;
 	}
 	/* IKE that is only forwarded is traffic like any other. */
@@ -239,9 +237,10 @@ decide:
 				why = ESPM_OUT_HELD;
 			}
 		}
-		count_refusal(en, policy, why);
+		count_refusal(en, policy, skb, why);
 		return answer;
 	}
+	egress->policy = policy;
 	egress->depth = origin.depth;
 	egress->by_ports = espm_selector_names_ports(&policy->sel);
 	return ESPM_STEAL;
@@ -606,7 +605,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 
 	why = wrap(op, way, fit);
 	if (why != ESPM_PASS) {
-		espm_count_sa(op->sa, why);
+		espm_drop(op->sa->en, op->sa, egress->policy, op->skb, why);
 		espm_op_free(op);
 		return;
 	}
@@ -614,7 +613,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 	return;
 
 drop:
-	espm_count_sa(egress->sa, why);
+	espm_drop(egress->sa->en, egress->sa, egress->policy, skb, why);
 	kfree_skb(skb);
 	espm_sa_put(egress->sa);
 }
@@ -695,7 +694,7 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 	return;
 
 drop:
-	espm_count_sa(sa, why);
+	espm_drop(sa->en, sa, egress->policy, skb, why);
 	kfree_skb(skb);
 	dst_release(way.dst);
 	espm_sa_put(sa);
@@ -770,7 +769,9 @@ void espm_output_done(struct espm_op *op, int err)
 	if (err == -EINPROGRESS)
 		return;
 	if (err) {
-		espm_count_sa(op->sa, ESPM_OUT_CRYPTO);
+		rcu_read_lock();
+		espm_drop(op->sa->en, op->sa, NULL, op->skb, ESPM_OUT_CRYPTO);
+		rcu_read_unlock();
 		espm_op_free(op);
 		return;
 	}

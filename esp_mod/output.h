@@ -9,6 +9,7 @@
 
 struct espm_net;
 struct espm_op;
+struct espm_policy;
 struct espm_sa;
 
 /* What a hook does with a packet. */
@@ -22,11 +23,13 @@ enum espm_answer {
 /**
  * struct espm_egress - what is to be done with a packet that leaves
  * @sa: the SA that protects it, a reference; only with ESPM_STEAL
+ * @policy: the policy that wants it, borrowed
  * @depth: layers of ESP that it has from here already
  * @by_ports: whether ports decided, which no fragment but the first one shows
  */
 struct espm_egress {
 	struct espm_sa *sa;
+	struct espm_policy *policy;
 	u8 depth;
 	bool by_ports;
 };

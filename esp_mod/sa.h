@@ -104,6 +104,7 @@ struct espm_sa_load {
  * @tfc: I: outbound tunnel, least bytes inside of ESP
  * @clamp_mss: I: whether SYNs are told what fits
  * @roam: I: inbound, whether outbound SAs of its reqid follow the peer
+ * @pin: L: outbound, preferred to newer SAs of its reqid
  * @idle_limit: A: outbound, seconds without a packet until @idle sends one, 0 for never
  * @idle_kind: A: enum espm_idle, what it sends then
  * @sel: I: inner traffic that an inbound SA accepts
@@ -133,9 +134,11 @@ struct espm_sa_load {
  * @seq: A: outbound, last sequence number given out
  * @idle: S: timer of @idle_limit, set up with it
  * @last_sent: A: with @idle_limit, when the last packet left, jiffies
- * @rx_lock: guards @replay, @taken and @seen
+ * @rx_lock: guards @replay, @taken, @depth and @seen
  * @replay: X: inbound, the window; owned
  * @taken: X: inbound, packets authenticated
+ * @first: I: inbound, the highest number when it was added
+ * @depth: X: inbound, by how many numbers a packet came after a later one, at most
  * @seen: X: with @roam, where the newest packet came from that was not from @path
  */
 struct espm_sa {
@@ -158,6 +161,7 @@ struct espm_sa {
 	u16 tfc;
 	bool clamp_mss;
 	bool roam;
+	bool pin;
 	u8 idle_kind;
 	u16 idle_limit;
 	struct espm_selector sel;
@@ -192,6 +196,8 @@ struct espm_sa {
 	spinlock_t rx_lock ____cacheline_aligned_in_smp;
 	struct espm_replay *replay;
 	u64 taken;
+	u64 depth;
+	u64 first;
 	struct espm_peer seen;
 };
 

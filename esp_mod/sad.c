@@ -138,18 +138,16 @@ void espm_sad_link_put(struct espm_net *en, struct espm_link *link)
 	kfree_rcu(link, rcu);
 }
 
-/* Output takes the newest SA of the link that is still usable. */
+/* Output takes the pinned SA of the link, or the newest one, that is still usable. */
 static void choose_outbound(struct espm_link *link)
 {
-	struct espm_sa *sa;
+	struct espm_sa *sa, *chosen = NULL;
 
 	list_for_each_entry(sa, &link->outbound, in_link) {
-		if (espm_sa_usable(sa)) {
-			rcu_assign_pointer(link->out, sa);
-			return;
-		}
+		if (espm_sa_usable(sa) && (!chosen || (sa->pin && !chosen->pin)))
+			chosen = sa;
 	}
-	RCU_INIT_POINTER(link->out, NULL);
+	rcu_assign_pointer(link->out, chosen);
 }
 
 /**
@@ -160,7 +158,7 @@ static void choose_outbound(struct espm_link *link)
  * since the link last chose; another one then serves.
  *
  * Context: any, under rcu_read_lock().
- * Return: the newest usable outbound SA with a reference, or NULL.
+ * Return: a usable outbound SA with a reference, or NULL.
  */
 struct espm_sa *espm_sad_outbound_get(const struct espm_link *link)
 {

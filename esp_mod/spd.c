@@ -193,6 +193,7 @@ static void make_key(struct espm_spd_key *key, u8 dir, const struct espm_selecto
 static void free_policy(struct espm_policy *policy)
 {
 	free_percpu(policy->hits);
+	kfree(policy->drops);
 	kfree(policy);
 }
 
@@ -233,6 +234,7 @@ int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
 		goto err_no_memory;
 	make_key(&policy->key, wanted->key.dir, &wanted->sel);
 	policy->link = NULL;
+	policy->drops = NULL;
 	policy->hits = alloc_percpu_gfp(unsigned long, GFP_KERNEL_ACCOUNT);
 	if (!policy->hits)
 		goto err_free;

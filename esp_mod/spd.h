@@ -20,6 +20,7 @@
 #include "proto.h"
 #include "selector.h"
 
+struct espm_drops;
 struct espm_link;
 struct espm_net;
 struct netlink_ext_ack;
@@ -54,6 +55,7 @@ struct espm_spd_key {
  * @on_demand: whether packets without an SA ask for one, and wait for it
  * @link: SAs that protect, a reference; only for ESPM_ACTION_PROTECT
  * @hits: packets decided, per CPU
+ * @drops: what was dropped by it or on its behalf; NULL until something is; owned
  * @in_order: place among all policies, by @id
  * @rcu: its end
  */
@@ -68,6 +70,7 @@ struct espm_policy {
 	bool on_demand;
 	struct espm_link *link;
 	unsigned long __percpu *hits;
+	struct espm_drops *drops;
 	struct list_head in_order;
 	struct rcu_head rcu;
 };

@@ -147,3 +147,13 @@ void range_text(const struct range *range, char *text, size_t size)
 	else
 		snprintf(text, size, "%s-%s", first, last);
 }
+
+/* Whether an address belongs to a range; any does to the range without ends. */
+bool range_has(const struct range *range, const struct addr *addr)
+{
+	if (!range->first.len)
+		return true;
+	return addr->len == range->first.len &&
+	       memcmp(addr->bytes, range->first.bytes, addr->len) >= 0 &&
+	       memcmp(addr->bytes, range->last.bytes, addr->len) <= 0;
+}

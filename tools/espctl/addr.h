@@ -27,6 +27,7 @@ struct range {
 
 bool addr_parse(struct addr *addr, const char *word);
 const char *range_parse(struct range *range, const char *word);
+bool range_has(const struct range *range, const struct addr *addr);
 void addr_set(struct addr *addr, const void *bytes, size_t len);
 void addr_text(const struct addr *addr, char *text, size_t size);
 void range_text(const struct range *range, char *text, size_t size);

@@ -16,7 +16,7 @@ const struct command commands[] = {
 		.usage = "spi SPI dir in|out mode tunnel|transport src ADDR|any dst ADDR|any\n"
 			 "suite SUITE key-file FILE|fd:N|- reqid N\n"
 			 "[esn on|off] [window N] [encap SPORT DPORT [keepalive SECONDS]]\n"
-			 "[dummy SECONDS] [roam on|off] [seq N]\n"
+			 "[dummy SECONDS] [roam on|off] [seq N] [pin on|off]\n"
 			 "[mss-clamp on|off] [dscp copy|N] [ecn on|off] [df copy|clear|set]\n"
 			 "[ttl N] [tfc N]\n"
 			 "[soft-bytes N] [hard-bytes N] [soft-packets N] [hard-packets N]\n"
@@ -28,7 +28,7 @@ const struct command commands[] = {
 		.takes = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID) | WORD(ESN) |
 			 WORD(WINDOW) | WORD(ENCAP) | WORD(KEEPALIVE) | WORD(DUMMY) |
-			 WORD(ROAM) | WORD(SEQ) | WORD(MSS_CLAMP) |
+			 WORD(ROAM) | WORD(SEQ) | WORD(PIN) | WORD(MSS_CLAMP) |
 			 WORD(DSCP) | WORD(ECN) | WORD(DF) | WORD(TTL) | WORD(TFC) |
 			 WORDS_LIFETIME | WORD(SEL) | WORDS_SELECTOR,
 		.needs = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
@@ -49,7 +49,7 @@ const struct command commands[] = {
 		.name = "sa update",
 		.usage = "id N | spi SPI dst ADDR dir in|out\n"
 			 "[src ADDR|any] [new-dst ADDR|any] [encap SPORT DPORT] [reqid N]\n"
-			 "[keepalive SECONDS] [dummy SECONDS]\n"
+			 "[keepalive SECONDS] [dummy SECONDS] [pin on|off]\n"
 			 "[soft-bytes N] [hard-bytes N] [soft-packets N] [hard-packets N]\n"
 			 "[soft-seconds N] [hard-seconds N] [soft-use-seconds N]\n"
 			 "[hard-use-seconds N]",
@@ -142,6 +142,34 @@ const struct command commands[] = {
 		.takes = WORD(EVENTS) | WORD(TIMEOUT),
 		.bare = W_COUNT,
 		.run = monitor,
+	},
+	{
+		.name = "trace",
+		.usage = "[reason NAME] [sa ID] [policy ID] [spi SPI] [reqid N]\n"
+			 "[src PREFIX|RANGE|any] [dst PREFIX|RANGE|any] [proto NAME|N]\n"
+			 "[sport A[-B]] [dport A[-B]] [count N] [timeout SECONDS]",
+		.about = "print drops as they happen, a line each, with what can be read of the packet",
+		.takes = WORD(REASON) | WORD(OF_SA) | WORD(OF_POLICY) | WORD(SPI) | WORD(REQID) |
+			 WORD(SEL_SRC) | WORD(SEL_DST) | WORD(PROTO) | WORD(SPORT) | WORD(DPORT) |
+			 WORD(EVENTS) | WORD(TIMEOUT),
+		.bare = W_COUNT,
+		.run = trace,
+	},
+	{
+		.name = "top",
+		.usage = "[every SECONDS] [count N]",
+		.about = "show the rates of each SA, the busiest first, again and again",
+		.takes = WORD(EVERY) | WORD(ROUNDS),
+		.bare = W_COUNT,
+		.run = top,
+	},
+	{
+		.name = "doctor",
+		.usage = "",
+		.about = "look for what keeps ESP from working here, and say what to do; status 1 if\n"
+			 "      there is something",
+		.bare = W_COUNT,
+		.run = doctor,
 	},
 	{
 		.name = "suites",

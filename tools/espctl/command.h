@@ -37,6 +37,7 @@ bool command_has_noun(const struct command *command, const char *noun);
 const char *command_verb(const struct command *command);
 int command_run(char **words, int count, bool json);
 
+int doctor(struct args *args);
 int explain(struct args *args);
 int monitor(struct args *args);
 int policy_add(struct args *args);
@@ -52,5 +53,7 @@ int sa_flush(struct args *args);
 int stats_show(struct args *args);
 int suite_show(struct args *args);
 int suite_genkey(struct args *args);
+int top(struct args *args);
+int trace(struct args *args);
 
 #endif /* _ESPCTL_COMMAND_H */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* espctl monitor: events, as they happen. */
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <netinet/in.h>
@@ -12,6 +11,7 @@
 #include "out.h"
 #include "say.h"
 #include "show.h"
+#include "wait.h"
 
 enum about { ABOUT_SA, ABOUT_POLICY, ABOUT_WISH, ABOUT_ALL };
 
@@ -34,33 +34,6 @@ static const struct {
 	[ESPM_CMD_POLICY_DEL_NTF] = { "policy-del", ABOUT_POLICY },
 	[ESPM_CMD_POLICY_FLUSH_NTF] = { "policy-flush", ABOUT_ALL },
 };
-
-static sig_atomic_t stopped;
-
-static void stop(int signal)
-{
-	(void)signal;
-	__atomic_store_n(&stopped, 1, __ATOMIC_RELAXED);
-}
-
-static bool is_stopped(void)
-{
-	return __atomic_load_n(&stopped, __ATOMIC_RELAXED);
-}
-
-/* Only while the process waits, so that none comes between the question and the wait. */
-static void expect_signals(void)
-{
-	struct sigaction action = { .sa_handler = stop };
-	sigset_t both;
-
-	sigemptyset(&both);
-	sigaddset(&both, SIGINT);
-	sigaddset(&both, SIGTERM);
-	sigprocmask(SIG_BLOCK, &both, NULL);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 static struct json_object *wish_json(const struct nlmsghdr *nlh)
 {
@@ -129,8 +102,8 @@ static int print_event(const char *name, enum about about, const struct nlmsghdr
 			json_object_object_add(o, "acquire", wish_json(nlh));
 		return json_print(o);
 	}
-	strftime(text, sizeof(text), "%H:%M:%S", localtime(&now.tv_sec));
-	printf("%s.%03ld %s", text, now.tv_nsec / 1000000, name);
+	wait_clock_text(text, sizeof(text));
+	printf("%s %s", text, name);
 	if (about == ABOUT_SA)
 		sa_line(nlh);
 	else if (about == ABOUT_POLICY)
@@ -159,20 +132,6 @@ static int print_events(const struct nl_reply *reply, bool json, __u64 *wanted)
 	return err;
 }
 
-static struct timespec time_left(const struct timespec *end)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now.tv_sec = end->tv_sec - now.tv_sec;
-	now.tv_nsec = end->tv_nsec - now.tv_nsec;
-	if (now.tv_nsec < 0) {
-		now.tv_sec--;
-		now.tv_nsec += 1000000000;
-	}
-	return now.tv_sec < 0 ? (struct timespec){ } : now;
-}
-
 int monitor(struct args *args)
 {
 	const struct value *count = &args->value[W_EVENTS], *timeout = &args->value[W_TIMEOUT];
@@ -186,12 +145,11 @@ int monitor(struct args *args)
 	err = nl_listen(what);
 	if (err)
 		return err;
-	expect_signals();
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += timeout->given ? timeout->number : 0;
-	while (!err && wanted && !is_stopped() && !over) {
+	wait_expect_signals();
+	end = wait_end(timeout->given ? timeout->number : 0);
+	while (!err && wanted && !wait_is_over() && !over) {
 		if (timeout->given) {
-			left = time_left(&end);
+			left = wait_left(&end);
 			limit = &left;
 			over = !left.tv_sec && !left.tv_nsec;
 		}
@@ -203,7 +161,7 @@ int monitor(struct args *args)
 			err = print_event("lost", ABOUT_ALL, NULL, args->json);
 			break;
 		case NL_SILENCE:
-			over = !is_stopped();
+			over = !wait_is_over();
 			break;
 		case NL_BROKEN:
 			err = STATUS_REFUSED;

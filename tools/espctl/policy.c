@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <esp_mod.h>
 #include "command.h"
+#include "counter.h"
 #include "nl.h"
 #include "out.h"
 #include "say.h"
@@ -91,6 +92,7 @@ struct json_object *policy_json(const struct nlmsghdr *nlh)
 	if (attr[ESPM_A_POLICY_ON_DEMAND])
 		json_object_object_add(o, "on_demand", json_object_new_boolean(1));
 	json_add_number(o, "packets", attr[ESPM_A_POLICY_PACKETS]);
+	json_object_object_add(o, "drops", counters_json(nlh, ESPM_A_POLICY_DROPS));
 	return o;
 }
 
@@ -150,6 +152,7 @@ static void policy_row(struct table *table, const struct nlmsghdr *nlh)
 	table_cell(table, "%llu", (unsigned long long)nl_number(attr[ESPM_A_POLICY_PACKETS]));
 	if (attr[ESPM_A_POLICY_ON_DEMAND])
 		table_note(table, "on-demand");
+	counter_notes(table, nlh, ESPM_A_POLICY_DROPS);
 }
 
 static int print_json(const struct nl_reply *reply)

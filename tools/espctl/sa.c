@@ -101,6 +101,7 @@ static void put_sa(struct nl_request *req, const struct args *args, const struct
 	put_u16(req, ESPM_A_SA_DUMMY, &value[W_DUMMY]);
 	nl_put_small(req, ESPM_A_SA_ROAM, &value[W_ROAM]);
 	put_wide(req, ESPM_A_SA_SEQ, &value[W_SEQ]);
+	nl_put_small(req, ESPM_A_SA_PIN, &value[W_PIN]);
 	nl_put_small(req, ESPM_A_SA_MSS_CLAMP, &value[W_MSS_CLAMP]);
 	nl_put_small(req, ESPM_A_SA_DSCP, &value[W_DSCP]);
 	nl_put_small(req, ESPM_A_SA_ECN, &value[W_ECN]);
@@ -301,6 +302,7 @@ int sa_update(struct args *args)
 	nl_put_number(&req, ESPM_A_SA_REQID, &value[W_REQID]);
 	put_u16(&req, ESPM_A_SA_KEEPALIVE, &value[W_KEEPALIVE]);
 	put_u16(&req, ESPM_A_SA_DUMMY, &value[W_DUMMY]);
+	nl_put_small(&req, ESPM_A_SA_PIN, &value[W_PIN]);
 	put_lifetime(&req, args);
 	return nl_do(&req, NULL);
 }
@@ -321,21 +323,6 @@ static void hex_text(const struct nlattr *attr, char *text, size_t size)
 	text[0] = '\0';
 	for (i = 0; i < len && 2 * i + 2 < size; i++)
 		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-}
-
-static struct json_object *drops_json(const struct nlmsghdr *nlh)
-{
-	struct json_object *list = json_object_new_array();
-	const struct nlattr *attr;
-	struct counter counter;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
-		if (mnl_attr_get_type(attr) != ESPM_A_SA_DROPS)
-			continue;
-		counter_get(&counter, attr);
-		json_object_array_add(list, counter_json(&counter));
-	}
-	return list;
 }
 
 /* What an outbound tunnel makes its outer header of; absent values are copied or the host's. */
@@ -438,24 +425,14 @@ struct json_object *sa_json(const struct nlmsghdr *nlh)
 	if (attr[ESPM_A_SA_ROAM])
 		json_object_object_add(o, "roam",
 				       json_object_new_boolean(nl_number(attr[ESPM_A_SA_ROAM])));
+	if (attr[ESPM_A_SA_PIN])
+		json_object_object_add(o, "pin", json_object_new_boolean(1));
+	json_add_number(o, "lost", attr[ESPM_A_SA_LOST]);
+	json_add_number(o, "reorder", attr[ESPM_A_SA_REORDER]);
 	add_outer(o, attr);
 	add_life(o, attr);
-	json_object_object_add(o, "drops", drops_json(nlh));
+	json_object_object_add(o, "drops", counters_json(nlh, ESPM_A_SA_DROPS));
 	return o;
-}
-
-static void note_drops(struct table *table, const struct nlmsghdr *nlh)
-{
-	const struct nlattr *attr;
-	struct counter counter;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
-		if (mnl_attr_get_type(attr) != ESPM_A_SA_DROPS)
-			continue;
-		counter_get(&counter, attr);
-		table_note(table, "dropped %llu %s: %s", (unsigned long long)counter.value,
-			   counter.name, counter.description);
-	}
 }
 
 static void note_ends(struct table *table, const struct nlattr **attr)
@@ -506,6 +483,11 @@ static void add_choice(char *text, size_t size, const char *choice, bool chosen)
 		snprintf(text + used, size - used, "%s%s", used ? ", " : "", choice);
 }
 
+static const struct nlattr *not_zero(const struct nlattr *attr)
+{
+	return attr && nl_number(attr) ? attr : NULL;
+}
+
 /* The MTU, and what differs from the defaults. */
 static void note_outer(struct table *table, const struct nlattr **attr)
 {
@@ -516,6 +498,9 @@ static void note_outer(struct table *table, const struct nlattr **attr)
 	add_word(text, sizeof(text), "keepalive", attr[ESPM_A_SA_KEEPALIVE]);
 	add_word(text, sizeof(text), "dummy", attr[ESPM_A_SA_DUMMY]);
 	add_choice(text, sizeof(text), "roam", nl_number(attr[ESPM_A_SA_ROAM]));
+	add_choice(text, sizeof(text), "pinned", attr[ESPM_A_SA_PIN]);
+	add_word(text, sizeof(text), "lost", not_zero(attr[ESPM_A_SA_LOST]));
+	add_word(text, sizeof(text), "reordered by up to", not_zero(attr[ESPM_A_SA_REORDER]));
 	add_choice(text, sizeof(text), "mss-clamp off", !nl_number(attr[ESPM_A_SA_MSS_CLAMP]));
 	add_word(text, sizeof(text), "dscp", attr[ESPM_A_SA_DSCP]);
 	add_choice(text, sizeof(text), "ecn off",
@@ -623,7 +608,7 @@ static void sa_row(struct table *table, const struct nlmsghdr *nlh)
 		selector_text(&sel, text, sizeof(text));
 		table_note(table, "sel %s", text);
 	}
-	note_drops(table, nlh);
+	counter_notes(table, nlh, ESPM_A_SA_DROPS);
 }
 
 static int print_json(const struct nl_reply *reply)

@@ -31,6 +31,37 @@ struct json_object *counter_json(const struct counter *counter)
 	return o;
 }
 
+/* All counters of a message that stand under an attribute. */
+struct json_object *counters_json(const struct nlmsghdr *nlh, __u16 type)
+{
+	struct json_object *list = json_object_new_array();
+	const struct nlattr *attr;
+	struct counter counter;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
+		if (mnl_attr_get_type(attr) != type)
+			continue;
+		counter_get(&counter, attr);
+		json_object_array_add(list, counter_json(&counter));
+	}
+	return list;
+}
+
+/* The same, as lines below the row of a table. */
+void counter_notes(struct table *table, const struct nlmsghdr *nlh, __u16 type)
+{
+	const struct nlattr *attr;
+	struct counter counter;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
+		if (mnl_attr_get_type(attr) != type)
+			continue;
+		counter_get(&counter, attr);
+		table_note(table, "dropped %llu %s: %s", (unsigned long long)counter.value,
+			   counter.name, counter.description);
+	}
+}
+
 /*
  * The next counter to show behind attr, which is NULL for the first;
  * NULL behind the last.
