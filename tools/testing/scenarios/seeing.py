@@ -137,7 +137,7 @@ def pinned(lab, g1, g2, near, far):
     g1.espctl("sa del spi 0x3001 dst 192.0.2.2 dir out")
     equal(by(), [0x3002], "the newest one seals when the pinned one is gone")
     done = g1.espctl("sa update spi 0x1002 dst 192.0.2.1 dir in pin on", good=False)
-    equal(done.stderr, "espctl: sa update: pin on: only an outbound SA is chosen, and can be pinned\n", "inbound")
+    equal(done.stderr, "espctl: pin on: only an outbound SA is chosen, and can be pinned\n", "inbound")
 
 
 def rates(lab, g1, near):
@@ -174,7 +174,7 @@ def advice(g1):
     g1.ip("link set wan mtu 1500\nxfrm policy flush")
     g1.sysctl("net/ipv4/conf/all/rp_filter", 0)
     g1.sysctl("net/ipv4/ip_forward", 1)
-    check("-> sysctl -w net.ipv6.conf.esp0.disable_ipv6=0" in g1.espctl("doctor", good=False).stdout,
+    check("sysctl -w net.ipv6.conf.esp0.disable_ipv6=0" in g1.espctl("doctor", good=False).stdout,
           "what people read")
 
 
