@@ -147,7 +147,7 @@ static void check_crypto(struct findings *findings)
 	}
 	if (slow)
 		find(findings, "crypto", false, aes ?
-		     "modprobe -a aesni_intel ghash_clmulni_intel sha256_ssse3 (or your processor's), then add the SAs anew" :
+		     "load drivers of the processor, as by 'modprobe aesni_intel'; add SAs anew" :
 		     "this processor does not say that it has AES: chacha20poly1305 is faster there",
 		     "%u of %u SAs have a driver in plain C, such as %s", slow, all, driver);
 	else
@@ -213,8 +213,8 @@ static void check_policies(struct findings *findings)
 		reqid = nl_number(attr[ESPM_A_POLICY_REQID]);
 		served = is_served(findings, reqid, dir);
 		find(findings, "policy", served,
-		     dir == ESPM_DIR_OUT ? "its packets are dropped: espctl sa add ... dir out reqid" :
-					   "nothing can come in by it: espctl sa add ... dir in reqid",
+		     dir == ESPM_DIR_OUT ? "add an outbound SA: till then its packets are dropped" :
+					   "add an inbound SA: till then nothing can come in by it",
 		     "policy %u wants ESP, and there is %s SA of reqid %u",
 		     (__u32)nl_number(attr[ESPM_A_POLICY_ID]), served ? "an" : "no usable", reqid);
 	}
