@@ -23,6 +23,71 @@ const struct nla_policy esp_mod_lifetime_nl_policy[ESPM_A_LIFE_PAD + 1] = {
 	[ESPM_A_LIFE_HARD_USE_SECONDS] = { .type = NLA_U32, },
 };
 
+const struct nla_policy esp_mod_policy_name_nl_policy[ESPM_A_POLICY_ID + 1] = {
+	[ESPM_A_POLICY_ID] = { .type = NLA_U32, },
+};
+
+const struct nla_policy esp_mod_policy_new_nl_policy[ESPM_A_POLICY_ON_DEMAND + 1] = {
+	[ESPM_A_POLICY_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_POLICY_PRIORITY] = { .type = NLA_U32, },
+	[ESPM_A_POLICY_ACTION] = NLA_POLICY_MAX(NLA_U8, 2),
+	[ESPM_A_POLICY_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[ESPM_A_POLICY_SELECTOR] = NLA_POLICY_NESTED(esp_mod_selector_nl_policy),
+	[ESPM_A_POLICY_FAMILY] = { .type = NLA_U8, },
+	[ESPM_A_POLICY_ON_DEMAND] = NLA_POLICY_MAX(NLA_U8, 1),
+};
+
+const struct nla_policy esp_mod_sa_change_nl_policy[ESPM_A_SA_PIN + 1] = {
+	[ESPM_A_SA_ID] = { .type = NLA_U32, },
+	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
+	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_SRC] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_NEW_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_ENCAP_SPORT] = { .type = NLA_U16, },
+	[ESPM_A_SA_ENCAP_DPORT] = { .type = NLA_U16, },
+	[ESPM_A_SA_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
+	[ESPM_A_SA_KEEPALIVE] = { .type = NLA_U16, },
+	[ESPM_A_SA_DUMMY] = { .type = NLA_U16, },
+	[ESPM_A_SA_PIN] = NLA_POLICY_MAX(NLA_U8, 1),
+};
+
+const struct nla_policy esp_mod_sa_name_nl_policy[ESPM_A_SA_DST + 1] = {
+	[ESPM_A_SA_ID] = { .type = NLA_U32, },
+	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
+	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+};
+
+const struct nla_policy esp_mod_sa_new_nl_policy[ESPM_A_SA_PIN + 1] = {
+	[ESPM_A_SA_SPI] = { .type = NLA_U32, },
+	[ESPM_A_SA_DIRECTION] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_MODE] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_SRC] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_DST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
+	[ESPM_A_SA_SUITE] = { .type = NLA_NUL_STRING, .len = ESP_MOD_SUITE_NAME_MAX, },
+	[ESPM_A_SA_KEY] = NLA_POLICY_MAX_LEN(ESP_MOD_KEY_LEN_MAX),
+	[ESPM_A_SA_REQID] = NLA_POLICY_MIN(NLA_U32, 1),
+	[ESPM_A_SA_ESN] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_REPLAY_WINDOW] = { .type = NLA_U32, },
+	[ESPM_A_SA_ENCAP_SPORT] = { .type = NLA_U16, },
+	[ESPM_A_SA_ENCAP_DPORT] = { .type = NLA_U16, },
+	[ESPM_A_SA_SELECTOR] = NLA_POLICY_NESTED(esp_mod_selector_nl_policy),
+	[ESPM_A_SA_DSCP] = NLA_POLICY_MAX(NLA_U8, 63),
+	[ESPM_A_SA_ECN] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_DF] = NLA_POLICY_MAX(NLA_U8, 2),
+	[ESPM_A_SA_TTL] = NLA_POLICY_MIN(NLA_U8, 1),
+	[ESPM_A_SA_TFC] = { .type = NLA_U16, },
+	[ESPM_A_SA_MSS_CLAMP] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_KEEPALIVE] = { .type = NLA_U16, },
+	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
+	[ESPM_A_SA_DUMMY] = { .type = NLA_U16, },
+	[ESPM_A_SA_ROAM] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPM_A_SA_SEQ] = { .type = NLA_U64, },
+	[ESPM_A_SA_PIN] = NLA_POLICY_MAX(NLA_U8, 1),
+};
+
 const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = {
 	[ESPM_A_SEL_SRC_FIRST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
 	[ESPM_A_SEL_SRC_LAST] = NLA_POLICY_MAX_LEN(ESP_MOD_ADDR_LEN),
@@ -33,6 +98,16 @@ const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1] = 
 	[ESPM_A_SEL_SPORT_LAST] = { .type = NLA_U16, },
 	[ESPM_A_SEL_DPORT_FIRST] = { .type = NLA_U16, },
 	[ESPM_A_SEL_DPORT_LAST] = { .type = NLA_U16, },
+};
+
+const struct nla_policy esp_mod_step_nl_policy[ESPM_A_STEP_POLICY_FLUSH + 1] = {
+	[ESPM_A_STEP_SA_ADD] = NLA_POLICY_NESTED(esp_mod_sa_new_nl_policy),
+	[ESPM_A_STEP_SA_UPDATE] = NLA_POLICY_NESTED(esp_mod_sa_change_nl_policy),
+	[ESPM_A_STEP_SA_DEL] = NLA_POLICY_NESTED(esp_mod_sa_name_nl_policy),
+	[ESPM_A_STEP_SA_FLUSH] = { .type = NLA_FLAG, },
+	[ESPM_A_STEP_POLICY_ADD] = NLA_POLICY_NESTED(esp_mod_policy_new_nl_policy),
+	[ESPM_A_STEP_POLICY_DEL] = NLA_POLICY_NESTED(esp_mod_policy_name_nl_policy),
+	[ESPM_A_STEP_POLICY_FLUSH] = { .type = NLA_FLAG, },
 };
 
 /* ESPM_CMD_SA_ADD - do */
@@ -148,8 +223,13 @@ const struct nla_policy esp_mod_sa_reserve_nl_policy[ESPM_A_SA_SPI_LAST + 1] = {
 	[ESPM_A_SA_LIFETIME] = NLA_POLICY_NESTED(esp_mod_lifetime_nl_policy),
 };
 
+/* ESPM_CMD_APPLY - do */
+const struct nla_policy esp_mod_apply_nl_policy[ESPM_A_APPLY_STEP + 1] = {
+	[ESPM_A_APPLY_STEP] = NLA_POLICY_NESTED(esp_mod_step_nl_policy),
+};
+
 /* Ops table for esp_mod */
-const struct genl_ops esp_mod_nl_ops[12] = {
+const struct genl_ops esp_mod_nl_ops[13] = {
 	{
 		.cmd		= ESPM_CMD_SA_ADD,
 		.doit		= esp_mod_nl_sa_add_doit,
@@ -234,6 +314,13 @@ const struct genl_ops esp_mod_nl_ops[12] = {
 		.doit		= esp_mod_nl_sa_reserve_doit,
 		.policy		= esp_mod_sa_reserve_nl_policy,
 		.maxattr	= ESPM_A_SA_SPI_LAST,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_APPLY,
+		.doit		= esp_mod_nl_apply_doit,
+		.policy		= esp_mod_apply_nl_policy,
+		.maxattr	= ESPM_A_APPLY_STEP,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 };

@@ -13,7 +13,13 @@
 
 /* Common nested types */
 extern const struct nla_policy esp_mod_lifetime_nl_policy[ESPM_A_LIFE_PAD + 1];
+extern const struct nla_policy esp_mod_policy_name_nl_policy[ESPM_A_POLICY_ID + 1];
+extern const struct nla_policy esp_mod_policy_new_nl_policy[ESPM_A_POLICY_ON_DEMAND + 1];
+extern const struct nla_policy esp_mod_sa_change_nl_policy[ESPM_A_SA_PIN + 1];
+extern const struct nla_policy esp_mod_sa_name_nl_policy[ESPM_A_SA_DST + 1];
+extern const struct nla_policy esp_mod_sa_new_nl_policy[ESPM_A_SA_PIN + 1];
 extern const struct nla_policy esp_mod_selector_nl_policy[ESPM_A_SEL_DPORT_LAST + 1];
+extern const struct nla_policy esp_mod_step_nl_policy[ESPM_A_STEP_POLICY_FLUSH + 1];
 
 extern const struct nla_policy esp_mod_sa_add_nl_policy[ESPM_A_SA_PIN + 1];
 
@@ -39,8 +45,10 @@ extern const struct nla_policy esp_mod_sa_update_nl_policy[ESPM_A_SA_PIN + 1];
 
 extern const struct nla_policy esp_mod_sa_reserve_nl_policy[ESPM_A_SA_SPI_LAST + 1];
 
+extern const struct nla_policy esp_mod_apply_nl_policy[ESPM_A_APPLY_STEP + 1];
+
 /* Ops table for esp_mod */
-extern const struct genl_ops esp_mod_nl_ops[12];
+extern const struct genl_ops esp_mod_nl_ops[13];
 
 int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info);
@@ -57,6 +65,7 @@ int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_explain_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_reserve_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_apply_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	ESP_MOD_NLGRP_EVENTS,

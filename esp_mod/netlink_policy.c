@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests about policies. What they mean is told by netlink_uapi/esp_mod.yaml. */
+/* What requests say of policies. What that means is told by netlink_uapi/esp_mod.yaml. */
 #include <net/genetlink.h>
-#include "hold.h"
-#include "main.h"
 #include "netlink.h"
 #include "netlink_gen.h"
 #include "netns.h"
-#include "notify.h"
 
-static int policy_read(struct genl_info *info, struct espm_policy *policy)
+/**
+ * espm_nl_policy_read() - the policy that a request describes
+ * @info: the request
+ * @policy: result, for espm_spd_stage()
+ *
+ * Return: 0 or an error, with its sentence.
+ */
+int espm_nl_policy_read(struct genl_info *info, struct espm_policy *policy)
 {
 	struct nlattr **attrs = info->attrs;
 	u8 sel_family = 0;
@@ -54,8 +58,15 @@ static int policy_read(struct genl_info *info, struct espm_policy *policy)
 	return espm_nl_read_selector(info, attrs[ESPM_A_POLICY_SELECTOR], sel_family, &policy->sel);
 }
 
-/* The policy that a request names; under rcu_read_lock() or the namespace's lock. */
-static struct espm_policy *policy_find(struct genl_info *info, struct espm_net *en)
+/**
+ * espm_nl_policy_find() - the policy that a request names
+ * @info: the request
+ * @en: the namespace
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the policy, borrowed, or an ERR_PTR(), with its sentence.
+ */
+struct espm_policy *espm_nl_policy_find(struct genl_info *info, struct espm_net *en)
 {
 	struct espm_policy *policy;
 	int err;
@@ -69,62 +80,6 @@ static struct espm_policy *policy_find(struct genl_info *info, struct espm_net *
 		return ERR_PTR(-ENOENT);
 	}
 	return policy;
-}
-
-/* espctl policy add */
-int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct espm_net *en = espm_nl_net(info);
-	struct espm_policy policy;
-	struct sk_buff *msg;
-	void *hdr;
-	u32 id;
-	int err;
-
-	err = espm_nl_may_configure(skb, info->extack);
-	if (!err)
-		err = policy_read(info, &policy);
-	if (err)
-		return err;
-	/* Nothing may fail once the policy is there. */
-	msg = espm_nl_begin_reply(info, &hdr);
-	if (!msg)
-		return -ENOMEM;
-
-	mutex_lock(&en->lock);
-	err = espm_net_wake(en, info->extack);
-	if (!err)
-		err = espm_spd_add(en, &policy, &id, info->extack);
-	if (!err)
-		espm_notify_policy(en, ESPM_CMD_POLICY_ADD_NTF, espm_spd_find_id_rcu(en, id));
-	mutex_unlock(&en->lock);
-	espm_hold_release(en, 0);
-	if (!err)
-		err = nla_put_u32(msg, ESPM_A_POLICY_ID, id);
-	return espm_nl_finish_add(info, msg, hdr, err);
-}
-
-/* espctl policy del */
-int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct espm_net *en = espm_nl_net(info);
-	struct espm_policy *policy;
-	int err;
-
-	err = espm_nl_may_configure(skb, info->extack);
-	if (err)
-		return err;
-	mutex_lock(&en->lock);
-	policy = policy_find(info, en);
-	if (IS_ERR(policy)) {
-		err = PTR_ERR(policy);
-	} else {
-		espm_notify_policy(en, ESPM_CMD_POLICY_DEL_NTF, policy);
-		espm_spd_del(en, policy);
-	}
-	mutex_unlock(&en->lock);
-	espm_hold_drop(en);
-	return err;
 }
 
 /* espctl policy show, of one policy */
@@ -143,7 +98,7 @@ int esp_mod_nl_policy_get_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!msg)
 		return -ENOMEM;
 	rcu_read_lock();
-	policy = policy_find(info, en);
+	policy = espm_nl_policy_find(info, en);
 	err = IS_ERR(policy) ? PTR_ERR(policy) : espm_policy_fill(msg, policy);
 	rcu_read_unlock();
 	return espm_nl_finish_reply(info, msg, hdr, err);
@@ -180,21 +135,4 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 	rcu_read_unlock();
 	cb->args[0] = id;
 	return full ? skb->len : -EMSGSIZE;
-}
-
-/* espctl policy flush */
-int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct espm_net *en = espm_nl_net(info);
-	int err;
-
-	err = espm_nl_may_configure(skb, info->extack);
-	if (err)
-		return err;
-	mutex_lock(&en->lock);
-	espm_spd_flush(en);
-	espm_notify_flush(en, ESPM_CMD_POLICY_FLUSH_NTF);
-	mutex_unlock(&en->lock);
-	espm_hold_drop(en);
-	return 0;
 }

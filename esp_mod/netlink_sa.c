@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests about SAs. What they mean is told by netlink_uapi/esp_mod.yaml. */
+/* What requests say of SAs. What that means is told by netlink_uapi/esp_mod.yaml. */
 #include <linux/inetdevice.h>
 #include <linux/random.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
 #include "crypto.h"
 #include "expire.h"
-#include "hold.h"
 #include "idle.h"
 #include "main.h"
 #include "netlink.h"
@@ -141,19 +140,7 @@ static int read_outer(struct genl_info *info, struct espm_sa *sa)
 	return 0;
 }
 
-/**
- * struct idle - what a request says of an SA that has nothing to send
- * @given: whether it says anything
- * @kind: what is sent then
- * @limit: after how many seconds
- */
-struct idle {
-	bool given;
-	enum espm_idle kind;
-	u16 limit;
-};
-
-static int read_idle(struct genl_info *info, const struct espm_path *path, struct idle *idle)
+static int read_idle(struct genl_info *info, const struct espm_path *path, struct espm_nl_idle *idle)
 {
 	struct nlattr *keepalive = info->attrs[ESPM_A_SA_KEEPALIVE];
 	struct nlattr *dummy = info->attrs[ESPM_A_SA_DUMMY];
@@ -287,12 +274,21 @@ static int start_limits(struct genl_info *info, struct espm_sa *sa,
 	return err;
 }
 
-static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa **result)
+/**
+ * espm_nl_sa_read() - make the SA that a request describes
+ * @info: the request
+ * @en: the namespace
+ * @result: a larval SA, complete; the caller's
+ *
+ * Context: process, sleeps; may load modules.
+ * Return: 0 or an error, with its sentence.
+ */
+int espm_nl_sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa **result)
 {
 	struct nlattr **attrs = info->attrs;
 	struct espm_lifetime life = {};
 	struct espm_path *path;
-	struct idle idle = {};
+	struct espm_nl_idle idle = {};
 	struct espm_sa *sa;
 	u32 spi, window;
 	bool esn;
@@ -352,94 +348,75 @@ static int sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa *
 	return 0;
 }
 
-/* The SA that a request names; under rcu_read_lock() or the namespace's lock. */
-static struct espm_sa *sa_find(struct genl_info *info, struct espm_net *en)
+static int read_name(struct genl_info *info, struct espm_sa_name *name)
 {
 	struct nlattr **attrs = info->attrs;
-	struct espm_sa_name name = {};
-	struct espm_path *path;
-	struct espm_sa *sa;
 	int err;
 
+	memset(name, 0, sizeof(*name));
 	if (attrs[ESPM_A_SA_ID]) {
-		if (attrs[ESPM_A_SA_SPI] || attrs[ESPM_A_SA_DST] || attrs[ESPM_A_SA_DIRECTION]) {
-			NL_SET_ERR_MSG(info->extack,
-				       "name the SA by its id, or by SPI, destination and direction, not by both");
-			return ERR_PTR(-EINVAL);
-		}
-		sa = espm_sad_find_id_rcu(en, nla_get_u32(attrs[ESPM_A_SA_ID]));
+		if (!attrs[ESPM_A_SA_SPI] && !attrs[ESPM_A_SA_DST] && !attrs[ESPM_A_SA_DIRECTION])
+			return 0;
+		NL_SET_ERR_MSG(info->extack,
+			       "name the SA by its id, or by SPI, destination and direction, not by both");
+		return -EINVAL;
+	}
+	if (!attrs[ESPM_A_SA_SPI] || !attrs[ESPM_A_SA_DST] || !attrs[ESPM_A_SA_DIRECTION]) {
+		NL_SET_ERR_MSG(info->extack,
+			       "name the SA by its id, or by SPI, destination and direction");
+		return -EINVAL;
+	}
+	err = espm_nl_read_addr(info, attrs[ESPM_A_SA_DST], &name->dst, &name->family);
+	name->spi = htonl(nla_get_u32(attrs[ESPM_A_SA_SPI]));
+	name->dir = nla_get_u8(attrs[ESPM_A_SA_DIRECTION]);
+	return err;
+}
+
+/* Under rcu_read_lock(), to be shown. */
+static struct espm_sa *find_rcu(struct genl_info *info, struct espm_net *en)
+{
+	struct espm_sa_name name;
+	struct espm_path *path;
+	struct espm_sa *sa;
+	int err = read_name(info, &name);
+
+	if (err)
+		return ERR_PTR(err);
+	if (info->attrs[ESPM_A_SA_ID]) {
+		sa = espm_sad_find_id_rcu(en, nla_get_u32(info->attrs[ESPM_A_SA_ID]));
 	} else {
-		if (!attrs[ESPM_A_SA_SPI] || !attrs[ESPM_A_SA_DST] || !attrs[ESPM_A_SA_DIRECTION]) {
-			NL_SET_ERR_MSG(info->extack,
-				       "name the SA by its id, or by SPI, destination and direction");
-			return ERR_PTR(-EINVAL);
-		}
-		err = espm_nl_read_addr(info, attrs[ESPM_A_SA_DST], &name.dst, &name.family);
-		if (err)
-			return ERR_PTR(err);
-		name.spi = htonl(nla_get_u32(attrs[ESPM_A_SA_SPI]));
-		name.dir = nla_get_u8(attrs[ESPM_A_SA_DIRECTION]);
 		path = espm_sad_find_rcu(en, &name);
 		sa = path ? path->sa : NULL;
 	}
-	if (!sa) {
-		NL_SET_ERR_MSG(info->extack, "there is no such SA");
-		return ERR_PTR(-ENOENT);
-	}
-	return sa;
+	return sa ?: ERR_PTR(ESPM_REFUSE(info, NULL, -ENOENT, "there is no such SA"));
 }
 
-/* The request, and the refusal that quotes it, outlive us. */
-static void wipe_keys(struct genl_info *info)
+/**
+ * espm_nl_sa_find() - the SA that a request names, to be changed
+ * @info: the request
+ * @en: the namespace, locked
+ *
+ * Context: process.
+ * Return: the SA, which the lock keeps, or an ERR_PTR(), with its sentence.
+ */
+struct espm_sa *espm_nl_sa_find(struct genl_info *info, struct espm_net *en)
 {
-	struct nlattr *attr;
-	int rest;
-
-	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rest)
-		if (nla_type(attr) == ESPM_A_SA_KEY)
-			memzero_explicit(nla_data(attr), nla_len(attr));
-}
-
-/* espctl sa add */
-int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct espm_net *en = espm_nl_net(info);
-	struct sk_buff *msg;
+	struct espm_sa_name name;
 	struct espm_sa *sa;
-	u32 reqid = 0;
-	void *hdr;
-	int err;
+	int err = read_name(info, &name);
 
-	err = espm_nl_may_configure(skb, info->extack);
-	if (!err)
-		err = sa_read(info, en, &sa);
-	wipe_keys(info);
 	if (err)
-		return err;
-	/* Nothing may fail once the SA is there. */
-	msg = espm_nl_begin_reply(info, &hdr);
-	if (!msg) {
-		espm_sa_free(sa);
-		return -ENOMEM;
+		return ERR_PTR(err);
+	if (info->attrs[ESPM_A_SA_ID]) {
+		rcu_read_lock();
+		sa = espm_sad_find_id_rcu(en, nla_get_u32(info->attrs[ESPM_A_SA_ID]));
+		rcu_read_unlock();
+		if (sa && sa->doomed)
+			sa = NULL;
+	} else {
+		sa = espm_sad_find_locked(en, &name);
 	}
-
-	mutex_lock(&en->lock);
-	err = espm_net_wake(en, info->extack);
-	if (!err)
-		err = espm_sad_add(en, sa, info->extack);
-	if (err)
-		espm_sa_free(sa);
-	else
-		err = nla_put_u32(msg, ESPM_A_SA_ID, sa->id);
-	if (!err) {
-		espm_idle_begin(sa);
-		espm_notify_sa(en, ESPM_CMD_SA_ADD_NTF, sa);
-		reqid = sa->dir == ESPM_DIR_OUT ? sa->reqid : 0;
-	}
-	mutex_unlock(&en->lock);
-	if (reqid)
-		espm_hold_release(en, reqid);
-	return espm_nl_finish_add(info, msg, hdr, err);
+	return sa ?: ERR_PTR(ESPM_REFUSE(info, NULL, -ENOENT, "there is no such SA"));
 }
 
 /* espctl sa reserve */
@@ -493,20 +470,7 @@ int esp_mod_nl_sa_reserve_doit(struct sk_buff *skb, struct genl_info *info)
 	return espm_nl_finish_add(info, msg, hdr, err);
 }
 
-/*
- * What an update makes of an SA, in the order in which it is done: what may fail
- * is prepared, or comes first.
- */
-struct change {
-	struct espm_path *path;		/* or NULL: as it is */
-	struct espm_link *link;		/* or NULL: as it is */
-	bool limited;
-	struct espm_limits *limits;
-	struct idle idle;
-	bool pin;
-};
-
-static int read_path(struct genl_info *info, struct espm_sa *sa, struct change *change)
+static int read_path(struct genl_info *info, struct espm_sa *sa, struct espm_nl_change *change)
 {
 	struct espm_path *old = espm_sa_own_path(sa), *path;
 	struct nlattr **attrs = info->attrs;
@@ -539,36 +503,201 @@ static int read_path(struct genl_info *info, struct espm_sa *sa, struct change *
 	return 0;
 }
 
-static int read_change(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
-		       struct change *change)
+static const struct espm_limits *limits_of(const struct espm_net *en, const struct espm_sa *sa)
 {
-	struct nlattr *reqid = info->attrs[ESPM_A_SA_REQID];
-	const struct espm_limits *limits;
-	struct espm_lifetime life = {};
-	int err = read_path(info, sa, change) ?: read_pin(info, sa, &change->pin);
+	return rcu_dereference_protected(sa->limits, lockdep_is_held(&en->lock));
+}
 
-	if (!err && info->attrs[ESPM_A_SA_LIFETIME]) {
-		limits = rcu_dereference_protected(sa->limits, lockdep_is_held(&en->lock));
-		if (limits)
-			life = limits->life;
-		err = read_lifetime(info, &life) ?: make_limits(info, &life, &change->limits);
-		change->limited = !err;
-	}
-	if (!err && reqid && nla_get_u32(reqid) != sa->reqid) {
-		change->link = espm_sad_link_get(en, nla_get_u32(reqid));
-		if (!change->link)
-			err = ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
-	}
+static int read_limits(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
+		       struct espm_nl_change *change)
+{
+	const struct espm_limits *limits = limits_of(en, sa);
+	struct espm_lifetime life = {};
+	int err;
+
+	if (!info->attrs[ESPM_A_SA_LIFETIME])
+		return 0;
+	if (limits)
+		life = limits->life;
+	err = read_lifetime(info, &life) ?: make_limits(info, &life, &change->limits);
+	change->limited = !err;
 	return err;
 }
 
-static int apply(struct espm_net *en, struct espm_sa *sa, struct change *change,
-		 struct netlink_ext_ack *extack)
+static int change_reqid(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
+			u32 reqid, struct espm_nl_change *change)
 {
-	int err = change->path ? espm_sad_move(en, sa, change->path, extack) : 0;
+	if (reqid == sa->reqid)
+		return 0;
+	change->link = espm_sad_link_get(en, reqid);
+	return change->link ? 0 : ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+}
 
+/* Free what was made for a change; its path is not in the SAD. */
+static void free_change(struct espm_net *en, struct espm_nl_change *change)
+{
+	espm_path_free(change->path);
+	kfree(change->limits);
+	if (change->link)
+		espm_sad_link_put(en, change->link);
+}
+
+static int stage_change(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
+			struct espm_nl_change *change, int err)
+{
+	if (!err && change->path)
+		err = espm_sad_stage_move(en, sa, change->path, info->extack);
 	if (err)
-		return err;
+		free_change(en, change);
+	else
+		sa->changing = true;
+	return err;
+}
+
+/**
+ * espm_nl_sa_change_read() - prepare what a request changes of an SA
+ * @info: the request
+ * @en: the namespace, locked
+ * @sa: the SA
+ * @change: result
+ *
+ * Context: process, sleeps.
+ * Return: 0, and espm_nl_sa_change_make() or espm_nl_sa_change_undo() must follow;
+ * or an error, with its sentence.
+ */
+int espm_nl_sa_change_read(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
+			   struct espm_nl_change *change)
+{
+	struct nlattr *reqid = info->attrs[ESPM_A_SA_REQID];
+	int err;
+
+	*change = (struct espm_nl_change){};
+	if (!sa->tfm)
+		return ESPM_REFUSE(info, NULL, -EBUSY,
+				   "the SPI is reserved: there is no SA yet to update");
+	if (sa->changing || READ_ONCE(sa->state) == ESPM_SA_LARVAL)
+		return ESPM_REFUSE(info, NULL, -EBUSY,
+				   "the transaction adds or changes this SA already: say it there");
+	err = read_path(info, sa, change) ?: read_pin(info, sa, &change->pin) ?:
+	      read_limits(info, en, sa, change);
+	if (!err && reqid)
+		err = change_reqid(info, en, sa, nla_get_u32(reqid), change);
+	return stage_change(info, en, sa, change, err);
+}
+
+/* Is all the same of two SAs that no change could make so? */
+static bool is_alike(const struct espm_sa *a, const struct espm_sa *b)
+{
+	return a->suite == b->suite && a->mode == b->mode && a->esn == b->esn &&
+	       a->dscp == b->dscp && a->ecn == b->ecn && a->df == b->df && a->ttl == b->ttl &&
+	       a->tfc == b->tfc && a->clamp_mss == b->clamp_mss && a->roam == b->roam &&
+	       espm_selector_equal(&a->sel, &b->sel) &&
+	       (!a->replay || a->replay->window == b->replay->window);
+}
+
+static int change_path(struct genl_info *info, const struct espm_sa *sa,
+		       const struct espm_path *wanted, struct espm_nl_change *change)
+{
+	const struct espm_path *old = espm_sa_own_path(sa);
+
+	/* Who followed its peer knows better where that is. */
+	if (sa->roamed ||
+	    (old->any_src == wanted->any_src && old->encap_sport == wanted->encap_sport &&
+	     old->encap_dport == wanted->encap_dport &&
+	     !memcmp(&old->name, &wanted->name, sizeof(old->name)) &&
+	     !espm_addr_cmp(&old->src, &wanted->src, old->name.family)))
+		return 0;
+	change->path = espm_path_clone(wanted);
+	if (!change->path)
+		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+	change->path->sa = old->sa;
+	return 0;
+}
+
+static int change_limits(struct genl_info *info, struct espm_net *en, const struct espm_sa *sa,
+			 const struct espm_sa *wanted, struct espm_nl_change *change)
+{
+	const struct espm_limits *old = limits_of(en, sa), *new = limits_of(en, wanted);
+
+	if (!old == !new && (!old || !memcmp(&old->life, &new->life, sizeof(old->life))))
+		return 0;
+	change->limited = true;
+	return new ? make_limits(info, &new->life, &change->limits) : 0;
+}
+
+/**
+ * espm_nl_sa_change_into() - prepare to make of an SA what another one would be
+ * @info: the request
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD
+ * @wanted: a larval one of the same name and key, that stays the caller's
+ * @change: result
+ *
+ * So an SA that is added again lives on: with the key go its sequence numbers,
+ * lest a nonce comes twice, and its window, lest a packet does.
+ *
+ * Context: process, sleeps.
+ * Return: as espm_nl_sa_change_read()
+ */
+int espm_nl_sa_change_into(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
+			   const struct espm_sa *wanted, struct espm_nl_change *change)
+{
+	int err;
+
+	*change = (struct espm_nl_change){};
+	if (!espm_sa_usable(sa))
+		return ESPM_REFUSE(info, info->attrs[ESPM_A_SA_KEY], -EKEYREJECTED,
+				   "the SA with this key has expired: give the new one another key");
+	if (!is_alike(sa, wanted))
+		return ESPM_REFUSE(info, info->attrs[ESPM_A_SA_KEY], -EKEYREJECTED,
+				   "the SA with this key differs in what no update can change: give the new one another key");
+	if (sa->idle_limit != wanted->idle_limit ||
+	    (sa->idle_limit && sa->idle_kind != wanted->idle_kind)) {
+		change->idle.given = true;
+		change->idle.kind = wanted->idle_kind;
+		change->idle.limit = wanted->idle_limit;
+	}
+	change->pin = wanted->pin;
+	err = change_path(info, sa, espm_sa_own_path(wanted), change) ?:
+	      change_limits(info, en, sa, wanted, change) ?:
+	      change_reqid(info, en, sa, wanted->reqid, change);
+	return stage_change(info, en, sa, change, err);
+}
+
+/**
+ * espm_nl_sa_change_undo() - let an SA be as it was
+ * @en: the namespace, locked
+ * @sa: the SA
+ * @change: what was prepared
+ *
+ * Context: process.
+ */
+void espm_nl_sa_change_undo(struct espm_net *en, struct espm_sa *sa,
+			    struct espm_nl_change *change)
+{
+	sa->changing = false;
+	if (change->path)
+		espm_sad_unstage_move(en, sa, change->path);
+	change->path = NULL;
+	free_change(en, change);
+}
+
+/**
+ * espm_nl_sa_change_make() - change an SA
+ * @en: the namespace, locked
+ * @sa: the SA
+ * @change: what was prepared, used up
+ *
+ * Context: process, sleeps.
+ */
+void espm_nl_sa_change_make(struct espm_net *en, struct espm_sa *sa,
+			    struct espm_nl_change *change)
+{
+	sa->changing = false;
+	if (change->path) {
+		espm_sad_move(en, sa, change->path);
+		sa->roamed = false;
+	}
 	sa->pin = change->pin;
 	if (change->link)
 		espm_sad_relink(en, sa, change->link);
@@ -579,71 +708,6 @@ static int apply(struct espm_net *en, struct espm_sa *sa, struct change *change,
 		espm_idle_set(sa, change->idle.kind, change->idle.limit);
 		espm_idle_begin(sa);
 	}
-	return 0;
-}
-
-/* espctl sa update */
-int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct espm_net *en = espm_nl_net(info);
-	struct change change = {};
-	struct espm_sa *sa;
-	u32 reqid = 0;
-	int err;
-
-	err = espm_nl_may_configure(skb, info->extack);
-	if (err)
-		return err;
-	mutex_lock(&en->lock);
-	rcu_read_lock();
-	sa = sa_find(info, en);
-	rcu_read_unlock();
-	/* The lock keeps it. */
-	err = PTR_ERR_OR_ZERO(sa);
-	if (!err && !sa->tfm)
-		err = ESPM_REFUSE(info, NULL, -EBUSY, "the SPI is reserved: there is no SA yet to update");
-	if (!err)
-		err = read_change(info, en, sa, &change);
-	if (!err)
-		err = apply(en, sa, &change, info->extack);
-	if (err) {
-		espm_path_free(change.path);
-		kfree(change.limits);
-		if (change.link)
-			espm_sad_link_put(en, change.link);
-	} else {
-		espm_notify_sa(en, ESPM_CMD_SA_UPDATE_NTF, sa);
-		reqid = change.link ? sa->reqid : 0;
-	}
-	mutex_unlock(&en->lock);
-	if (reqid)
-		espm_hold_release(en, reqid);
-	return err;
-}
-
-/* espctl sa del */
-int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct espm_net *en = espm_nl_net(info);
-	struct espm_sa *sa;
-	int err;
-
-	err = espm_nl_may_configure(skb, info->extack);
-	if (err)
-		return err;
-	mutex_lock(&en->lock);
-	rcu_read_lock();
-	sa = sa_find(info, en);
-	rcu_read_unlock();
-	/* The lock keeps it. */
-	if (IS_ERR(sa)) {
-		err = PTR_ERR(sa);
-	} else {
-		espm_notify_sa(en, ESPM_CMD_SA_DEL_NTF, sa);
-		espm_sad_del(en, sa);
-	}
-	mutex_unlock(&en->lock);
-	return err;
 }
 
 /* espctl sa show, of one SA */
@@ -662,7 +726,7 @@ int esp_mod_nl_sa_get_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!msg)
 		return -ENOMEM;
 	rcu_read_lock();
-	sa = sa_find(info, en);
+	sa = find_rcu(info, en);
 	err = IS_ERR(sa) ? PTR_ERR(sa) : espm_sa_fill(msg, sa);
 	rcu_read_unlock();
 	return espm_nl_finish_reply(info, msg, hdr, err);
@@ -699,20 +763,4 @@ int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	rcu_read_unlock();
 	cb->args[0] = id;
 	return full ? skb->len : -EMSGSIZE;
-}
-
-/* espctl sa flush */
-int esp_mod_nl_sa_flush_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct espm_net *en = espm_nl_net(info);
-	int err;
-
-	err = espm_nl_may_configure(skb, info->extack);
-	if (err)
-		return err;
-	mutex_lock(&en->lock);
-	espm_sad_flush(en);
-	espm_notify_flush(en, ESPM_CMD_SA_FLUSH_NTF);
-	mutex_unlock(&en->lock);
-	return 0;
 }

@@ -38,6 +38,7 @@ struct espm_sa_name {
  * @sa: I: the SA; outlives the path
  * @src: I: source of the ESP packets; zero for any: outbound, the route says
  * @any_src: I: @src is zero
+ * @staged: A: it is in the SAD, and no packet is to see it yet
  * @encap_sport: I: source port of UDP encapsulation, 0 without
  * @encap_dport: I: destination port of UDP encapsulation
  * @route: P: outbound, route to @name.dst
@@ -55,6 +56,7 @@ struct espm_path {
 	struct espm_sa *sa;
 	union espm_addr src;
 	bool any_src;
+	bool staged;
 	__be16 encap_sport;
 	__be16 encap_dport;
 	struct dst_cache route;

@@ -57,35 +57,41 @@ static bool sends_to(const struct espm_sa *sa, const struct espm_path *peer)
 	       !espm_addr_cmp(&path->name.dst, &peer->src, peer->name.family);
 }
 
+/* Uses up @path. */
+static int move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path)
+{
+	int err = espm_sad_stage_move(en, sa, path, NULL);
+
+	if (err) {
+		espm_path_free(path);
+		return err;
+	}
+	espm_sad_move(en, sa, path);
+	sa->roamed = true;
+	return 0;
+}
+
 static int move_inbound(struct espm_net *en, struct espm_sa *sa, const struct espm_peer *peer)
 {
 	struct espm_path *path = espm_path_clone(espm_sa_own_path(sa));
-	int err;
 
 	if (!path)
 		return -ENOMEM;
 	path->src = peer->addr;
 	path->any_src = false;
 	path->encap_sport = peer->port;
-	err = espm_sad_move(en, sa, path, NULL);
-	if (err)
-		espm_path_free(path);
-	return err;
+	return move(en, sa, path);
 }
 
 static int move_outbound(struct espm_net *en, struct espm_sa *sa, const struct espm_peer *peer)
 {
 	struct espm_path *path = espm_path_clone(espm_sa_own_path(sa));
-	int err;
 
 	if (!path)
 		return -ENOMEM;
 	path->name.dst = peer->addr;
 	path->encap_dport = peer->port;
-	err = espm_sad_move(en, sa, path, NULL);
-	if (err)
-		espm_path_free(path);
-	return err;
+	return move(en, sa, path);
 }
 
 /**

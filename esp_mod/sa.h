@@ -105,6 +105,11 @@ struct espm_sa_load {
  * @clamp_mss: I: whether SYNs are told what fits
  * @roam: I: inbound, whether outbound SAs of its reqid follow the peer
  * @pin: L: outbound, preferred to newer SAs of its reqid
+ * @doomed: L: a transaction is about to delete it
+ * @changing: L: a transaction is about to change it
+ * @roamed: L: its peer was followed to where it is, elsewhere than it was told
+ * @heir: L: the SA that takes its name over, staged or published, or NULL
+ * @elder: L: while staged, the SA whose name it takes over, or NULL
  * @idle_limit: A: outbound, seconds without a packet until @idle sends one, 0 for never
  * @idle_kind: A: enum espm_idle, what it sends then
  * @sel: I: inner traffic that an inbound SA accepts
@@ -162,6 +167,11 @@ struct espm_sa {
 	bool clamp_mss;
 	bool roam;
 	bool pin;
+	bool doomed;
+	bool changing;
+	bool roamed;
+	struct espm_sa *heir;
+	struct espm_sa *elder;
 	u8 idle_kind;
 	u16 idle_limit;
 	struct espm_selector sel;

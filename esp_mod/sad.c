@@ -236,6 +236,21 @@ static int refuse(struct netlink_ext_ack *extack, int err)
 	return err;
 }
 
+/* The SA that has a name, staged and doomed ones too, or NULL. */
+static struct espm_sa *find_named(struct espm_sad *sad, const struct espm_sa_name *name)
+{
+	struct espm_path *path = rhashtable_lookup_fast(&sad->by_name, name, by_name_params);
+
+	/* Only while the namespace is locked does what is found stay. */
+	return path ? path->sa : NULL;
+}
+
+static void show_path(struct espm_path *path)
+{
+	/* Pairs with espm_sad_find_rcu(). */
+	smp_store_release(&path->staged, false);
+}
+
 /* Take an SA whose name is not in the table any more out of the rest, and kill it. */
 static void unlink_sa(struct espm_net *en, struct espm_sa *sa)
 {
@@ -254,15 +269,6 @@ static void unlink_sa(struct espm_net *en, struct espm_sa *sa)
 	if (sa->link)
 		espm_sad_link_put(en, sa->link);
 	espm_sa_kill(sa);
-}
-
-/* The reservation that an SA of this name completes, or NULL. */
-static struct espm_sa *find_larval(struct espm_sad *sad, const struct espm_sa_name *name)
-{
-	struct espm_path *path = rhashtable_lookup_fast(&sad->by_name, name, by_name_params);
-
-	/* Only while the namespace is locked does what is found stay. */
-	return path && !path->sa->tfm ? path->sa : NULL;
 }
 
 /**
@@ -314,23 +320,59 @@ int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 las
 }
 
 /**
- * espm_sad_add() - publish an SA
+ * espm_sad_find_former() - the SA that one about to be added was before
  * @en: the namespace, locked
- * @sa: a larval SA, complete; the SAD's if this succeeds
+ * @sa: a larval SA, complete
+ *
+ * Context: process.
+ * Return: a doomed SA with its SPI, suite and key, or NULL.
+ */
+struct espm_sa *espm_sad_find_former(struct espm_net *en, const struct espm_sa *sa)
+{
+	struct espm_sa *former;
+
+	lockdep_assert_held(&en->lock);
+	former = find_named(&en->sad, &espm_sa_own_path(sa)->name);
+	/* It may have another address by now. */
+	if (!former && sa->dir == ESPM_DIR_OUT)
+		former = rhashtable_lookup_fast(&en->sad.by_key, sa->key_name, by_key_params);
+	if (!former || !former->doomed || former->heir || !former->tfm || former->spi != sa->spi ||
+	    memcmp(former->fingerprint, sa->fingerprint, sizeof(sa->fingerprint)))
+		return NULL;
+	return former;
+}
+
+static int stage_name(struct espm_sad *sad, struct espm_path *path)
+{
+	path->staged = true;
+	return rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
+}
+
+/**
+ * espm_sad_stage() - prepare an SA
+ * @en: the namespace, locked
+ * @sa: a larval SA, complete
  * @extack: takes the sentence of a refusal
  *
+ * No packet sees it. Afterwards nothing can fail. It may have the name of an SA
+ * that is doomed, or of a reservation, and then takes its place.
+ *
  * Context: process, sleeps.
- * Return: 0, -EEXIST, -EKEYREJECTED or -ENOMEM; then nothing has changed.
+ * Return: 0, and espm_sad_publish() or espm_sad_unstage() must follow; -EEXIST,
+ * -EKEYREJECTED or -ENOMEM, and nothing has changed.
  */
-int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack)
+int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack)
 {
 	struct espm_sad *sad = &en->sad;
 	struct espm_path *path = espm_sa_own_path(sa);
 	bool outbound = sa->dir == ESPM_DIR_OUT;
-	struct espm_sa *larval;
+	struct espm_sa *elder;
 	int err;
 
 	lockdep_assert_held(&en->lock);
+	elder = find_named(sad, &path->name);
+	if (elder && (elder->heir || (elder->tfm && !elder->doomed)))
+		return refuse(extack, -EEXIST);
 	sa->link = espm_sad_link_get(en, sa->reqid);
 	if (!sa->link)
 		return refuse(extack, -ENOMEM);
@@ -355,31 +397,14 @@ int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack
 		refuse(extack, err);
 		goto err_remove_key;
 	}
-
-	espm_expire_born(sa);
-	larval = find_larval(sad, &path->name);
-	sa->state = ESPM_SA_VALID;
-	if (larval)
-		err = rhashtable_replace_fast(&sad->by_name, &espm_sa_own_path(larval)->by_name,
-					      &path->by_name, by_name_params);
-	else
-		err = rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
+	err = elder ? 0 : stage_name(sad, path);
 	if (err) {
-		sa->state = ESPM_SA_LARVAL;
 		refuse(extack, err);
 		goto err_release_id;
 	}
-	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path));
-	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
-	WRITE_ONCE(sad->changes, sad->changes + 1);
-
-	if (outbound) {
-		list_add_rcu(&sa->in_link, &sa->link->outbound);
-		choose_outbound(sa->link);
-	}
-	espm_expire_begin(sa);
-	if (larval)
-		unlink_sa(en, larval);
+	sa->elder = elder;
+	if (elder)
+		elder->heir = sa;
 	return 0;
 
 err_release_id:
@@ -394,41 +419,163 @@ err_put_link:
 }
 
 /**
+ * espm_sad_unstage() - take espm_sad_stage() back
+ * @en: the namespace, locked
+ * @sa: the SA; free it with espm_sa_free() after a grace period
+ *
+ * Context: process.
+ */
+void espm_sad_unstage(struct espm_net *en, struct espm_sa *sa)
+{
+	lockdep_assert_held(&en->lock);
+	if (sa->elder)
+		sa->elder->heir = NULL;
+	else
+		rhashtable_remove_fast(&en->sad.by_name, &espm_sa_own_path(sa)->by_name,
+				       by_name_params);
+	xa_erase(&en->sad.by_id, sa->id);
+	if (sa->dir == ESPM_DIR_OUT)
+		rhashtable_remove_fast(&en->sad.by_key, &sa->by_key, by_key_params);
+	espm_sad_link_put(en, sa->link);
+	sa->link = NULL;
+}
+
+/**
+ * espm_sad_publish() - let packets use a staged SA
+ * @en: the namespace, locked
+ * @sa: the SA; the SAD's from now on
+ *
+ * Context: process.
+ */
+void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
+{
+	struct espm_path *path = espm_sa_own_path(sa);
+	struct espm_sa *elder = sa->elder;
+	struct espm_sad *sad = &en->sad;
+
+	lockdep_assert_held(&en->lock);
+	espm_expire_born(sa);
+	sa->state = ESPM_SA_VALID;
+	show_path(path);
+	/* Neither this nor what follows needs memory. */
+	if (elder)
+		WARN_ON(rhashtable_replace_fast(&sad->by_name,
+						&espm_sa_own_path(elder)->by_name,
+						&path->by_name, by_name_params));
+	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path));
+	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
+	WRITE_ONCE(sad->changes, sad->changes + 1);
+
+	if (sa->dir == ESPM_DIR_OUT) {
+		list_add_rcu(&sa->in_link, &sa->link->outbound);
+		choose_outbound(sa->link);
+	}
+	espm_expire_begin(sa);
+	sa->elder = NULL;
+	/* A reservation has served; a doomed SA is deleted with all the others. */
+	if (elder && !elder->doomed)
+		unlink_sa(en, elder);
+	else if (elder)
+		atomic_long_inc_return(&removals);
+}
+
+/**
+ * espm_sad_doom() - an SA is about to be deleted
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD; espm_sad_del() follows, or espm_sad_spare()
+ *
+ * Its name may be given to another one meanwhile.
+ */
+void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
+{
+	lockdep_assert_held(&en->lock);
+	sa->doomed = true;
+}
+
+/**
+ * espm_sad_spare() - take espm_sad_doom() back
+ * @en: the namespace, locked
+ * @sa: the SA
+ */
+void espm_sad_spare(struct espm_net *en, struct espm_sa *sa)
+{
+	lockdep_assert_held(&en->lock);
+	sa->doomed = false;
+}
+
+static bool is_renamed(const struct espm_path *old, const struct espm_path *path)
+{
+	return memcmp(&old->name, &path->name, sizeof(path->name));
+}
+
+/**
+ * espm_sad_stage_move() - prepare another way for the packets of an SA
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD
+ * @path: the way, a changed espm_path_clone()
+ * @extack: takes the sentence of a refusal
+ *
+ * Context: process, sleeps.
+ * Return: 0, and espm_sad_move() or espm_sad_unstage_move() must follow; -EEXIST
+ * or -ENOMEM, and nothing has changed.
+ */
+int espm_sad_stage_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path,
+			struct netlink_ext_ack *extack)
+{
+	int err = 0;
+
+	lockdep_assert_held(&en->lock);
+	if (is_renamed(espm_sa_own_path(sa), path))
+		err = stage_name(&en->sad, path);
+	return err ? refuse(extack, err) : 0;
+}
+
+/**
+ * espm_sad_unstage_move() - take espm_sad_stage_move() back
+ * @en: the namespace, locked
+ * @sa: the SA
+ * @path: the way that it does not go; retired
+ *
+ * Context: process.
+ */
+void espm_sad_unstage_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path)
+{
+	lockdep_assert_held(&en->lock);
+	if (is_renamed(espm_sa_own_path(sa), path))
+		rhashtable_remove_fast(&en->sad.by_name, &path->by_name, by_name_params);
+	espm_path_retire(path);
+}
+
+/**
  * espm_sad_move() - let the packets of an SA go another way
  * @en: the namespace, locked
  * @sa: an SA of its SAD
- * @path: the way, a changed espm_path_clone(); the SA's if this succeeds
- * @extack: takes the sentence of a refusal
+ * @path: the way, staged; the SA's from now on
  *
  * A packet sees the old path or the new one. Sequence number, window, keys and
  * counters stay.
  *
- * Context: process, sleeps.
- * Return: 0, -EEXIST or -ENOMEM; then nothing has changed.
+ * Context: process.
  */
-int espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path,
-		  struct netlink_ext_ack *extack)
+void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path)
 {
 	struct espm_path *old = espm_sa_own_path(sa);
 	struct espm_sad *sad = &en->sad;
-	int err;
 
 	lockdep_assert_held(&en->lock);
-	if (!memcmp(&old->name, &path->name, sizeof(path->name)))
-		err = rhashtable_replace_fast(&sad->by_name, &old->by_name, &path->by_name,
-					      by_name_params);
-	else
-		err = rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
-	if (err)
-		return refuse(extack, err);
 	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path) - is_anywhere(old));
-	rcu_assign_pointer(sa->path, path);
-	if (memcmp(&old->name, &path->name, sizeof(path->name)))
+	if (is_renamed(old, path)) {
+		show_path(path);
+		rcu_assign_pointer(sa->path, path);
 		rhashtable_remove_fast(&sad->by_name, &old->by_name, by_name_params);
+	} else {
+		WARN_ON(rhashtable_replace_fast(&sad->by_name, &old->by_name, &path->by_name,
+						by_name_params));
+		rcu_assign_pointer(sa->path, path);
+	}
 	atomic_long_inc_return(&removals);
 	WRITE_ONCE(sad->changes, sad->changes + 1);
 	espm_path_retire(old);
-	return 0;
 }
 
 /**
@@ -471,7 +618,10 @@ void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *
 void espm_sad_del(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	rhashtable_remove_fast(&en->sad.by_name, &espm_sa_own_path(sa)->by_name, by_name_params);
+	/* An heir has the place already. */
+	if (!sa->heir)
+		rhashtable_remove_fast(&en->sad.by_name, &espm_sa_own_path(sa)->by_name,
+				       by_name_params);
 	unlink_sa(en, sa);
 }
 
@@ -509,7 +659,29 @@ static bool is_named(const struct espm_path *path, const struct espm_sa_name *na
  */
 struct espm_path *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name)
 {
-	return rhashtable_lookup(&en->sad.by_name, name, by_name_params);
+	struct espm_path *path = rhashtable_lookup(&en->sad.by_name, name, by_name_params);
+
+	/* Pairs with show_path(): all else of the SA comes first. */
+	return path && !smp_load_acquire(&path->staged) ? path : NULL;
+}
+
+/**
+ * espm_sad_find_locked() - an SA by name, as it will be after the changes prepared so far
+ * @en: the namespace, locked
+ * @name: what to look for, every unused byte zero
+ *
+ * Context: process.
+ * Return: the SA, staged perhaps, or NULL.
+ */
+struct espm_sa *espm_sad_find_locked(struct espm_net *en, const struct espm_sa_name *name)
+{
+	struct espm_sa *sa;
+
+	lockdep_assert_held(&en->lock);
+	sa = find_named(&en->sad, name);
+	if (sa && sa->heir)
+		return sa->heir;
+	return sa && !sa->doomed ? sa : NULL;
 }
 
 /* An inbound SA for any address of this host (RFC 4301 section 4.1: the SPI alone may do). */

@@ -61,15 +61,23 @@ struct espm_sad {
 
 int espm_sad_init(struct espm_net *en);
 void espm_sad_exit(struct espm_net *en);
-int espm_sad_add(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack);
+int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack);
+void espm_sad_unstage(struct espm_net *en, struct espm_sa *sa);
+void espm_sad_publish(struct espm_net *en, struct espm_sa *sa);
+void espm_sad_doom(struct espm_net *en, struct espm_sa *sa);
+void espm_sad_spare(struct espm_net *en, struct espm_sa *sa);
 int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 last,
 		     struct netlink_ext_ack *extack);
-int espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path,
-		  struct netlink_ext_ack *extack);
+int espm_sad_stage_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path,
+			struct netlink_ext_ack *extack);
+void espm_sad_unstage_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path);
+void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path);
 void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *link);
 void espm_sad_del(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_flush(struct espm_net *en);
 struct espm_path *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name);
+struct espm_sa *espm_sad_find_former(struct espm_net *en, const struct espm_sa *sa);
+struct espm_sa *espm_sad_find_locked(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);

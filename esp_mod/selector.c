@@ -102,6 +102,17 @@ static bool covers(const union espm_addr *first, const union espm_addr *last,
 }
 
 /**
+ * espm_selector_equal() - do two selectors cover the same traffic?
+ * @a: one, made of espm_selector_any()
+ * @b: the other, likewise
+ */
+bool espm_selector_equal(const struct espm_selector *a, const struct espm_selector *b)
+{
+	/* No holes but behind the last member. */
+	return !memcmp(a, b, offsetofend(struct espm_selector, any_proto));
+}
+
+/**
  * espm_selector_names_ports() - does a selector ask for ports?
  * @sel: the selector
  *

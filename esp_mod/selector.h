@@ -90,6 +90,7 @@ enum espm_match {
 };
 
 void espm_selector_any(struct espm_selector *sel, u8 family);
+bool espm_selector_equal(const struct espm_selector *a, const struct espm_selector *b);
 bool espm_selector_names_ports(const struct espm_selector *sel);
 enum espm_match espm_selector_match(const struct espm_selector *sel, const struct espm_flow *flow);
 int espm_addr_cmp(const union espm_addr *a, const union espm_addr *b, u8 family);

@@ -100,15 +100,12 @@ static void replace_classes(struct espm_net *en, u8 dir, struct espm_spd_classes
 		kfree_rcu(old, rcu);
 }
 
-/*
- * What a CPU remembers from before holds no more. A policy that goes is out of
- * the table by now, and is freed after a grace period: who still reads the old
- * generation has begun before that.
- */
-static void begin_generation(struct espm_spd *spd)
+/* Does a policy decide in this generation? Read whole by all who search in it. */
+static bool decides(const struct espm_policy *policy, unsigned long gen)
 {
-	/* Pairs with espm_spd_generation(): the change comes first. */
-	smp_store_release(&spd->gen, spd->gen + 1);
+	unsigned long dies = READ_ONCE(policy->dies);
+
+	return (long)(gen - policy->born) >= 0 && (!dies || (long)(gen - dies) < 0);
 }
 
 /* Enter a class with one policy more, before the first one that is worse. */
@@ -203,21 +200,21 @@ static void free_policy_rcu(struct rcu_head *rcu)
 }
 
 /**
- * espm_spd_add() - publish a policy
+ * espm_spd_stage() - prepare a policy, which decides from the next turn on
  * @en: the namespace, locked
  * @wanted: direction (in its key), selector, priority, action and reqid; copied
- * @id: result, the number of the new policy
  * @extack: takes the sentence of a refusal
  *
+ * Until then no packet sees it. Afterwards nothing can fail.
+ *
  * Context: process, sleeps.
- * Return: 0 or -ENOMEM; then nothing has changed.
+ * Return: the policy, for espm_spd_publish() or espm_spd_unstage(); NULL without memory.
  */
-int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
-		 struct netlink_ext_ack *extack)
+struct espm_policy *espm_spd_stage(struct espm_net *en, const struct espm_policy *wanted,
+				   struct netlink_ext_ack *extack)
 {
 	struct espm_spd *spd = &en->spd;
 	struct espm_policy *policy;
-	int err = -ENOMEM;
 
 	lockdep_assert_held(&en->lock);
 	if (!spd->cache) {
@@ -235,6 +232,9 @@ int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
 	make_key(&policy->key, wanted->key.dir, &wanted->sel);
 	policy->link = NULL;
 	policy->drops = NULL;
+	policy->born = spd->gen + 1;
+	policy->dies = 0;
+	INIT_LIST_HEAD(&policy->in_order);
 	policy->hits = alloc_percpu_gfp(unsigned long, GFP_KERNEL_ACCOUNT);
 	if (!policy->hits)
 		goto err_free;
@@ -245,21 +245,14 @@ int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
 			goto err_free;
 	}
 
-	err = xa_alloc_cyclic(&spd->by_id, &policy->id, NULL, XA_LIMIT(1, INT_MAX),
-			      &spd->next_id, GFP_KERNEL);
-	if (err < 0)
+	if (xa_alloc_cyclic(&spd->by_id, &policy->id, NULL, XA_LIMIT(1, INT_MAX),
+			    &spd->next_id, GFP_KERNEL) < 0)
 		goto err_put_link;
-	err = count_in(en, policy);
-	if (err)
+	if (count_in(en, policy))
 		goto err_release_id;
-	err = rhltable_insert(&spd->table, &policy->node, table_params);
-	if (err)
+	if (rhltable_insert(&spd->table, &policy->node, table_params))
 		goto err_count_out;
-	xa_store(&spd->by_id, policy->id, policy, GFP_KERNEL);
-	list_add_tail(&policy->in_order, &spd->in_order);
-	begin_generation(spd);
-	*id = policy->id;
-	return 0;
+	return policy;
 
 err_count_out:
 	count_out(en, policy);
@@ -272,35 +265,105 @@ err_free:
 	free_policy(policy);
 err_no_memory:
 	NL_SET_ERR_MSG(extack, "out of memory");
-	return err;
+	return NULL;
 }
 
-/**
- * espm_spd_del() - remove a policy
- * @en: the namespace, locked
- * @policy: a policy of its SPD, freed after a grace period
- *
- * Context: process.
- */
-void espm_spd_del(struct espm_net *en, struct espm_policy *policy)
+/* Out of everything; freed once nobody looks at it. */
+static void unlink_policy(struct espm_net *en, struct espm_policy *policy)
 {
-	lockdep_assert_held(&en->lock);
 	xa_erase(&en->spd.by_id, policy->id);
 	list_del(&policy->in_order);
 	rhltable_remove(&en->spd.table, &policy->node, table_params);
 	count_out(en, policy);
-	begin_generation(&en->spd);
 	if (policy->link)
 		espm_sad_link_put(en, policy->link);
 	call_rcu(&policy->rcu, free_policy_rcu);
 }
 
 /**
- * espm_spd_flush() - remove every policy
+ * espm_spd_unstage() - take a staged policy back
+ * @en: the namespace, locked
+ * @policy: the policy, which no packet has seen; freed
+ *
+ * Context: process.
+ */
+void espm_spd_unstage(struct espm_net *en, struct espm_policy *policy)
+{
+	lockdep_assert_held(&en->lock);
+	unlink_policy(en, policy);
+}
+
+/**
+ * espm_spd_publish() - let a staged policy be found by its number
+ * @en: the namespace, locked
+ * @policy: the policy; it decides from espm_spd_turn() on
+ *
+ * Context: process.
+ */
+void espm_spd_publish(struct espm_net *en, struct espm_policy *policy)
+{
+	lockdep_assert_held(&en->lock);
+	/* The room is there since the number was given. */
+	xa_store(&en->spd.by_id, policy->id, policy, GFP_KERNEL);
+	list_add_tail(&policy->in_order, &en->spd.in_order);
+}
+
+/**
+ * espm_spd_doom() - a policy is to decide no more from the next turn on
+ * @en: the namespace, locked
+ * @policy: the policy; espm_spd_bury() follows the turn, or espm_spd_spare()
+ */
+void espm_spd_doom(struct espm_net *en, struct espm_policy *policy)
+{
+	lockdep_assert_held(&en->lock);
+	WRITE_ONCE(policy->dies, en->spd.gen + 1);
+}
+
+/**
+ * espm_spd_spare() - take espm_spd_doom() back
+ * @en: the namespace, locked
+ * @policy: the policy
+ */
+void espm_spd_spare(struct espm_net *en, struct espm_policy *policy)
+{
+	lockdep_assert_held(&en->lock);
+	WRITE_ONCE(policy->dies, 0);
+}
+
+/**
+ * espm_spd_turn() - what is staged begins to decide, and what is doomed ends, at once
  * @en: the namespace, locked
  *
- * The newest first: of policies with the same prefixes it is the first that the
- * table finds.
+ * Whoever searches does so in one generation, that before or that after. What a
+ * CPU remembers from before holds no more. To have more than one policy buried,
+ * or those policies' SAs deleted, wait for a grace period: until then some still
+ * search in the old generation.
+ */
+void espm_spd_turn(struct espm_net *en)
+{
+	lockdep_assert_held(&en->lock);
+	/* Pairs with espm_spd_generation(): the changes come first. */
+	smp_store_release(&en->spd.gen, en->spd.gen + 1);
+}
+
+/**
+ * espm_spd_bury() - remove a policy that decides no more
+ * @en: the namespace, locked
+ * @policy: a doomed policy, after the turn; freed after a grace period
+ *
+ * Of policies with the same prefixes the newest is the first that the table finds.
+ *
+ * Context: process.
+ */
+void espm_spd_bury(struct espm_net *en, struct espm_policy *policy)
+{
+	lockdep_assert_held(&en->lock);
+	unlink_policy(en, policy);
+}
+
+/**
+ * espm_spd_flush() - remove every policy
+ * @en: the namespace, locked
  *
  * Context: process, sleeps.
  */
@@ -309,8 +372,14 @@ void espm_spd_flush(struct espm_net *en)
 	struct espm_policy *policy, *next;
 
 	lockdep_assert_held(&en->lock);
+	if (list_empty(&en->spd.in_order))
+		return;
+	list_for_each_entry(policy, &en->spd.in_order, in_order)
+		espm_spd_doom(en, policy);
+	espm_spd_turn(en);
+	synchronize_rcu();
 	list_for_each_entry_safe_reverse(policy, next, &en->spd.in_order, in_order) {
-		espm_spd_del(en, policy);
+		espm_spd_bury(en, policy);
 		cond_resched();
 	}
 }
@@ -322,8 +391,8 @@ static bool precedes(const struct espm_policy *a, const struct espm_policy *b)
 	return a->id < b->id;
 }
 
-static struct espm_policy *search(struct espm_net *en, u8 dir, const struct espm_flow *flow,
-				  u8 *match)
+static struct espm_policy *search(struct espm_net *en, u8 dir, unsigned long gen,
+				  const struct espm_flow *flow, u8 *match)
 {
 	const struct espm_spd_classes *classes = rcu_dereference(en->spd.classes[dir]);
 	struct espm_policy *policy, *best = NULL;
@@ -351,7 +420,7 @@ static struct espm_policy *search(struct espm_net *en, u8 dir, const struct espm
 
 		list = rhltable_lookup(&en->spd.table, &key, table_params);
 		rhl_for_each_entry_rcu(policy, node, list, node) {
-			if (best && !precedes(policy, best))
+			if (!decides(policy, gen) || (best && !precedes(policy, best)))
 				continue;
 			m = espm_selector_match(&policy->sel, flow);
 			if (m == ESPM_MISS)
@@ -460,7 +529,7 @@ struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, const struct
 
 	slot = &this_cpu_ptr(cache)->slot[hash_of(dir, flow)];
 	if (slot->gen != gen || slot->dir != dir || !is_same(&slot->flow, flow)) {
-		slot->policy = search(en, dir, flow, &slot->match);
+		slot->policy = search(en, dir, gen, flow, &slot->match);
 		slot->flow = *flow;
 		slot->dir = dir;
 		slot->gen = gen;

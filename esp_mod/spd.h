@@ -44,7 +44,7 @@ struct espm_spd_key {
 };
 
 /**
- * struct espm_policy - one policy; immutable, read under RCU
+ * struct espm_policy - one policy; immutable but for its end, read under RCU
  * @node: place among the policies of the same key
  * @key: class and prefixes
  * @sel: packets that it covers
@@ -56,6 +56,8 @@ struct espm_spd_key {
  * @link: SAs that protect, a reference; only for ESPM_ACTION_PROTECT
  * @hits: packets decided, per CPU
  * @drops: what was dropped by it or on its behalf; NULL until something is; owned
+ * @born: the generation from which it decides
+ * @dies: the one from which it decides no more, 0 while none is known
  * @in_order: place among all policies, by @id
  * @rcu: its end
  */
@@ -71,6 +73,8 @@ struct espm_policy {
 	struct espm_link *link;
 	unsigned long __percpu *hits;
 	struct espm_drops *drops;
+	unsigned long born;
+	unsigned long dies;
 	struct list_head in_order;
 	struct rcu_head rcu;
 };
@@ -130,15 +134,20 @@ struct espm_spd {
  */
 static inline unsigned long espm_spd_generation(const struct espm_spd *spd)
 {
-	/* Pairs with begin_generation(). */
+	/* Pairs with espm_spd_turn(). */
 	return smp_load_acquire(&spd->gen);
 }
 
 int espm_spd_init(struct espm_net *en);
 void espm_spd_exit(struct espm_net *en);
-int espm_spd_add(struct espm_net *en, const struct espm_policy *wanted, u32 *id,
-		 struct netlink_ext_ack *extack);
-void espm_spd_del(struct espm_net *en, struct espm_policy *policy);
+struct espm_policy *espm_spd_stage(struct espm_net *en, const struct espm_policy *wanted,
+				   struct netlink_ext_ack *extack);
+void espm_spd_unstage(struct espm_net *en, struct espm_policy *policy);
+void espm_spd_publish(struct espm_net *en, struct espm_policy *policy);
+void espm_spd_doom(struct espm_net *en, struct espm_policy *policy);
+void espm_spd_spare(struct espm_net *en, struct espm_policy *policy);
+void espm_spd_turn(struct espm_net *en);
+void espm_spd_bury(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_flush(struct espm_net *en);
 bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, const struct espm_brief *brief,
 			 struct espm_policy **policy);

@@ -40,6 +40,7 @@ static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
 	tfm = espm_crypto_alloc(sa->suite, false, material, NULL);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(tfm));
 	sa->tfm = tfm;
+	espm_crypto_fingerprint(sa->fingerprint, sa->suite, material);
 	espm_crypto_key_name(sa->key_name, sa->suite, material);
 	KUNIT_EXPECT_EQ(test, sa->state, ESPM_SA_LARVAL);
 	return sa;
@@ -50,7 +51,9 @@ static int add(struct espm_sa *sa, struct netlink_ext_ack *extack)
 	int err;
 
 	mutex_lock(&sa->en->lock);
-	err = espm_sad_add(sa->en, sa, extack);
+	err = espm_sad_stage(sa->en, sa, extack);
+	if (!err)
+		espm_sad_publish(sa->en, sa);
 	mutex_unlock(&sa->en->lock);
 	return err;
 }
@@ -385,7 +388,9 @@ static int move(struct espm_sa *sa, struct espm_path *path)
 	int err;
 
 	mutex_lock(&sa->en->lock);
-	err = espm_sad_move(sa->en, sa, path, NULL);
+	err = espm_sad_stage_move(sa->en, sa, path, NULL);
+	if (!err)
+		espm_sad_move(sa->en, sa, path);
 	mutex_unlock(&sa->en->lock);
 	return err;
 }
@@ -484,6 +489,55 @@ static void another_reqid_takes_over(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, left->reqid, 2U);
 	KUNIT_EXPECT_EQ(test, was->users, 1U);
 	KUNIT_EXPECT_EQ(test, link->users, 1U);
+}
+
+/* What is prepared is not found; it may have the name of one that is doomed. */
+static void staged_sa_waits(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *old = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	struct espm_sa *heir = make_sa(test, ESPM_DIR_OUT, 300, 2);
+	struct espm_sa *vain = make_sa(test, ESPM_DIR_OUT, 301, 3);
+	struct espm_sa *again = make_sa(test, ESPM_DIR_OUT, 300, 1);
+	struct espm_sa_name name = path_of(old)->name, other = path_of(vain)->name;
+	struct espm_link *link = old->link;
+
+	mutex_lock(&en->lock);
+	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, heir, NULL), -EEXIST);
+	KUNIT_EXPECT_NULL(test, espm_sad_find_former(en, again));
+	espm_sad_doom(en, old);
+	/* An SA with the key of a doomed one is that one. */
+	KUNIT_EXPECT_PTR_EQ(test, espm_sad_find_former(en, again), old);
+	KUNIT_EXPECT_NULL(test, espm_sad_find_former(en, heir));
+	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, again, NULL), -EKEYREJECTED);
+	KUNIT_EXPECT_NULL(test, espm_sad_find_locked(en, &name));
+	KUNIT_ASSERT_EQ(test, espm_sad_stage(en, heir, NULL), 0);
+	KUNIT_ASSERT_EQ(test, espm_sad_stage(en, vain, NULL), 0);
+	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, again, NULL), -EEXIST);
+	KUNIT_EXPECT_PTR_EQ(test, espm_sad_find_locked(en, &name), heir);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &name), old);
+	KUNIT_EXPECT_NULL(test, find(en, &other));
+	KUNIT_EXPECT_NULL(test, find_id(en, heir->id));
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), old);
+
+	/* All back, and once more */
+	espm_sad_unstage(en, vain);
+	espm_sad_unstage(en, heir);
+	espm_sad_spare(en, old);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &name), old);
+	KUNIT_EXPECT_PTR_EQ(test, espm_sad_find_locked(en, &name), old);
+	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, heir, NULL), -EEXIST);
+	espm_sad_doom(en, old);
+	KUNIT_ASSERT_EQ(test, espm_sad_stage(en, heir, NULL), 0);
+	espm_sad_publish(en, heir);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &name), heir);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), heir);
+	espm_sad_del(en, old);
+	KUNIT_EXPECT_PTR_EQ(test, find(en, &name), heir);
+	mutex_unlock(&en->lock);
+	synchronize_rcu();
+	espm_sa_free(vain);
+	espm_sa_free(again);
 }
 
 static void load_is_summed(struct kunit *test)
@@ -588,6 +642,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(moved_sa_is_found_where_it_is),
 	KUNIT_CASE(any_destination_comes_last),
 	KUNIT_CASE(another_reqid_takes_over),
+	KUNIT_CASE(staged_sa_waits),
 	KUNIT_CASE(load_is_summed),
 	KUNIT_CASE(inner_mtu_of_tunnel_is_exact),
 	KUNIT_CASE(inner_mtu_of_transport_fits),

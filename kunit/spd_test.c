@@ -160,12 +160,17 @@ static u32 match(struct espm_net *en, u8 dir, const struct espm_flow *flow, enum
 
 static int add(struct espm_net *en, const struct espm_policy *wanted, u32 *id)
 {
-	int err;
+	struct espm_policy *policy;
 
 	mutex_lock(&en->lock);
-	err = espm_spd_add(en, wanted, id, NULL);
+	policy = espm_spd_stage(en, wanted, NULL);
+	if (policy) {
+		espm_spd_publish(en, policy);
+		espm_spd_turn(en);
+		*id = policy->id;
+	}
 	mutex_unlock(&en->lock);
-	return err;
+	return policy ? 0 : -ENOMEM;
 }
 
 /* False if there is no such policy */
@@ -177,8 +182,11 @@ static bool del(struct espm_net *en, u32 id)
 	rcu_read_lock();
 	policy = espm_spd_find_id_rcu(en, id);
 	rcu_read_unlock();
-	if (policy)
-		espm_spd_del(en, policy);
+	if (policy) {
+		espm_spd_doom(en, policy);
+		espm_spd_turn(en);
+		espm_spd_bury(en, policy);
+	}
 	mutex_unlock(&en->lock);
 	return policy;
 }
@@ -370,7 +378,48 @@ static void walk_goes_by_number(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, policy);
 }
 
+/* What is prepared decides from the turn on, and what is doomed until then, both at once. */
+static void changes_turn_together(struct kunit *test)
+{
+	struct espm_policy wanted = { .key.dir = ESPM_DIR_OUT, .priority = 5 };
+	struct espm_flow flow = { .family = AF_INET, .proto = IPPROTO_UDP };
+	struct espm_policy *old, *new, *vain;
+	struct espm_net *en = test->priv;
+	enum espm_match m;
+	u32 was, is;
+
+	espm_selector_any(&wanted.sel, AF_INET);
+	KUNIT_ASSERT_EQ(test, add(en, &wanted, &was), 0);
+	mutex_lock(&en->lock);
+	rcu_read_lock();
+	old = espm_spd_find_id_rcu(en, was);
+	rcu_read_unlock();
+	wanted.priority = 4;
+	new = espm_spd_stage(en, &wanted, NULL);
+	wanted.priority = 3;
+	vain = espm_spd_stage(en, &wanted, NULL);
+	KUNIT_ASSERT_TRUE(test, old && new && vain);
+	espm_spd_doom(en, old);
+	KUNIT_EXPECT_EQ(test, match(en, ESPM_DIR_OUT, &flow, &m), was);
+	espm_spd_unstage(en, vain);
+	espm_spd_publish(en, new);
+	is = new->id;
+	KUNIT_EXPECT_EQ(test, match(en, ESPM_DIR_OUT, &flow, &m), was);
+	espm_spd_turn(en);
+	KUNIT_EXPECT_EQ(test, match(en, ESPM_DIR_OUT, &flow, &m), is);
+	espm_spd_bury(en, old);
+	KUNIT_EXPECT_EQ(test, match(en, ESPM_DIR_OUT, &flow, &m), is);
+
+	/* Nothing but a turn makes a doom real, and it can be taken back before. */
+	espm_spd_doom(en, new);
+	espm_spd_spare(en, new);
+	espm_spd_turn(en);
+	KUNIT_EXPECT_EQ(test, match(en, ESPM_DIR_OUT, &flow, &m), is);
+	mutex_unlock(&en->lock);
+}
+
 static struct kunit_case cases[] = {
+	KUNIT_CASE(changes_turn_together),
 	KUNIT_CASE(random_policies),
 	KUNIT_CASE(first_of_equals_wins),
 	KUNIT_CASE(blind_is_not_passed_over),

@@ -1,0 +1,667 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * All that changes SAs and policies, one change or many: prepared where packets
+ * don't see it, with all that can fail, then made as a whole.
+ */
+#include <net/genetlink.h>
+#include "hold.h"
+#include "idle.h"
+#include "main.h"
+#include "netlink.h"
+#include "netlink_gen.h"
+#include "netns.h"
+#include "notify.h"
+
+/**
+ * struct step - one change
+ * @kind: ESPM_A_STEP_*
+ * @attr: what asks for it; NULL in a request of one change
+ * @sa: the SA; of an addition the caller's until staged
+ * @policy: the policy
+ * @id: number of what was added
+ * @change: of an update, or of an SA that lives on where it was to be added
+ * @lives_on: an addition has found its SA alive
+ */
+struct step {
+	u16 kind;
+	const struct nlattr *attr;
+	struct espm_sa *sa;
+	struct espm_policy *policy;
+	u32 id;
+	struct espm_nl_change change;
+	bool lives_on;
+};
+
+/**
+ * struct transaction - changes that are made together
+ * @en: the namespace
+ * @info: the request
+ * @step: the changes, in their order
+ * @n: how many
+ * @staged: how many are prepared
+ * @policies: policies that come or go
+ * @sa_begun: an SA was added or changed: too late for a flush
+ * @policy_begun: the same of policies
+ * @sa_ends: whether SAs go
+ * @policy_ends: whether policies go
+ * @releases: packets that wait for SAs may find them now
+ * @reqid: of those SAs, 0 for any
+ */
+struct transaction {
+	struct espm_net *en;
+	struct genl_info *info;
+	struct step *step;
+	u32 n;
+	u32 staged;
+	u32 policies;
+	bool sa_begun;
+	bool policy_begun;
+	bool sa_ends;
+	bool policy_ends;
+	bool releases;
+	u32 reqid;
+};
+
+/* The attributes of a step, as those of a request. */
+struct view {
+	struct genl_info info;
+	struct nlattr *attrs[ESPM_A_SA_MAX + 1];
+};
+
+static_assert(ESPM_A_POLICY_MAX <= ESPM_A_SA_MAX);
+
+static int look(const struct transaction *t, const struct step *step, struct view *view)
+{
+	struct netlink_ext_ack *extack = t->info->extack;
+
+	view->info = *t->info;
+	if (!step->attr)
+		return 0;
+	memset(view->attrs, 0, sizeof(view->attrs));
+	view->info.attrs = view->attrs;
+	switch (step->kind) {
+	case ESPM_A_STEP_SA_ADD:
+		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_sa_new_nl_policy) - 1,
+					step->attr, esp_mod_sa_new_nl_policy, extack);
+	case ESPM_A_STEP_SA_UPDATE:
+		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_sa_change_nl_policy) - 1,
+					step->attr, esp_mod_sa_change_nl_policy, extack);
+	case ESPM_A_STEP_SA_DEL:
+		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_sa_name_nl_policy) - 1,
+					step->attr, esp_mod_sa_name_nl_policy, extack);
+	case ESPM_A_STEP_POLICY_ADD:
+		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_policy_new_nl_policy) - 1,
+					step->attr, esp_mod_policy_new_nl_policy, extack);
+	case ESPM_A_STEP_POLICY_DEL:
+		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_policy_name_nl_policy) - 1,
+					step->attr, esp_mod_policy_name_nl_policy, extack);
+	default:
+		return 0;
+	}
+}
+
+/* Make the SAs that are to be added, which may load modules, before anything is locked. */
+static int make_sas(struct transaction *t)
+{
+	struct view view;
+	u32 i;
+	int err;
+
+	for (i = 0; i < t->n; i++) {
+		struct step *step = &t->step[i];
+
+		if (step->kind != ESPM_A_STEP_SA_ADD)
+			continue;
+		err = look(t, step, &view) ?: espm_nl_sa_read(&view.info, t->en, &step->sa);
+		if (err) {
+			t->staged = i;
+			return err;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/* --- Prepare: what can fail does so here --- */
+
+static int stage_sa_add(struct transaction *t, struct step *step, struct genl_info *info)
+{
+	struct espm_sa *former = espm_sad_find_former(t->en, step->sa);
+	int err;
+
+	t->sa_begun = true;
+	if (!former)
+		return espm_sad_stage(t->en, step->sa, info->extack);
+	err = espm_nl_sa_change_into(info, t->en, former, step->sa, &step->change);
+	if (err)
+		return err;
+	espm_sa_free(step->sa);
+	espm_sad_spare(t->en, former);
+	step->sa = former;
+	step->lives_on = true;
+	return 0;
+}
+
+static int stage_sa_update(struct transaction *t, struct step *step, struct genl_info *info)
+{
+	struct espm_sa *sa = espm_nl_sa_find(info, t->en);
+
+	if (IS_ERR(sa))
+		return PTR_ERR(sa);
+	t->sa_begun = true;
+	step->sa = sa;
+	return espm_nl_sa_change_read(info, t->en, sa, &step->change);
+}
+
+static int stage_sa_del(struct transaction *t, struct step *step, struct genl_info *info)
+{
+	struct espm_sa *sa = espm_nl_sa_find(info, t->en);
+
+	if (IS_ERR(sa))
+		return PTR_ERR(sa);
+	if (sa->changing || (sa->tfm && READ_ONCE(sa->state) == ESPM_SA_LARVAL))
+		return ESPM_REFUSE(info, NULL, -EBUSY,
+				   "the transaction adds or changes this SA: leave that out");
+	step->sa = sa;
+	t->sa_ends = true;
+	espm_sad_doom(t->en, sa);
+	return 0;
+}
+
+static int stage_sa_flush(struct transaction *t, struct genl_info *info)
+{
+	struct espm_sa *sa;
+	unsigned long id;
+
+	if (t->sa_begun)
+		return ESPM_REFUSE(info, NULL, -EINVAL,
+				   "a flush stands before what the transaction adds or changes");
+	t->sa_ends = true;
+	xa_for_each(&t->en->sad.by_id, id, sa)
+		espm_sad_doom(t->en, sa);
+	return 0;
+}
+
+static int stage_policy_add(struct transaction *t, struct step *step, struct genl_info *info)
+{
+	struct espm_policy wanted;
+	int err = espm_nl_policy_read(info, &wanted);
+
+	if (err)
+		return err;
+	step->policy = espm_spd_stage(t->en, &wanted, info->extack);
+	if (!step->policy)
+		return -ENOMEM;
+	t->policy_begun = true;
+	t->policies++;
+	return 0;
+}
+
+static void doom_policy(struct transaction *t, struct espm_policy *policy)
+{
+	espm_spd_doom(t->en, policy);
+	t->policies++;
+	t->policy_ends = true;
+}
+
+static int stage_policy_del(struct transaction *t, struct step *step, struct genl_info *info)
+{
+	struct espm_policy *policy;
+
+	rcu_read_lock();
+	policy = espm_nl_policy_find(info, t->en);
+	rcu_read_unlock();
+	/* The lock keeps it. */
+	if (IS_ERR(policy))
+		return PTR_ERR(policy);
+	if (policy->dies)
+		return ESPM_REFUSE(info, NULL, -ENOENT, "there is no such policy");
+	step->policy = policy;
+	doom_policy(t, policy);
+	return 0;
+}
+
+static int stage_policy_flush(struct transaction *t, struct genl_info *info)
+{
+	struct espm_policy *policy;
+
+	if (t->policy_begun)
+		return ESPM_REFUSE(info, NULL, -EINVAL,
+				   "a flush stands before what the transaction adds");
+	list_for_each_entry(policy, &t->en->spd.in_order, in_order)
+		if (!policy->dies)
+			doom_policy(t, policy);
+	return 0;
+}
+
+static int stage(struct transaction *t, struct step *step)
+{
+	struct view view;
+	int err = look(t, step, &view);
+
+	if (err)
+		return err;
+	switch (step->kind) {
+	case ESPM_A_STEP_SA_ADD:
+		return stage_sa_add(t, step, &view.info);
+	case ESPM_A_STEP_SA_UPDATE:
+		return stage_sa_update(t, step, &view.info);
+	case ESPM_A_STEP_SA_DEL:
+		return stage_sa_del(t, step, &view.info);
+	case ESPM_A_STEP_SA_FLUSH:
+		return stage_sa_flush(t, &view.info);
+	case ESPM_A_STEP_POLICY_ADD:
+		return stage_policy_add(t, step, &view.info);
+	case ESPM_A_STEP_POLICY_DEL:
+		return stage_policy_del(t, step, &view.info);
+	default:
+		return stage_policy_flush(t, &view.info);
+	}
+}
+
+static bool adds(const struct step *step)
+{
+	return step->kind == ESPM_A_STEP_SA_ADD || step->kind == ESPM_A_STEP_POLICY_ADD;
+}
+
+static int stage_all(struct transaction *t)
+{
+	u32 i;
+	int err;
+
+	for (i = 0; i < t->n; i++) {
+		if (adds(&t->step[i])) {
+			err = espm_net_wake(t->en, t->info->extack);
+			if (err)
+				return err;
+			break;
+		}
+	}
+	for (t->staged = 0; t->staged < t->n; t->staged++) {
+		err = stage(t, &t->step[t->staged]);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* --- Undo: nobody has seen any of it --- */
+
+static void spare_all(struct transaction *t)
+{
+	struct espm_policy *policy;
+	struct espm_sa *sa;
+	unsigned long id;
+
+	if (t->sa_ends)
+		xa_for_each(&t->en->sad.by_id, id, sa)
+			espm_sad_spare(t->en, sa);
+	if (t->policy_ends)
+		list_for_each_entry(policy, &t->en->spd.in_order, in_order)
+			espm_spd_spare(t->en, policy);
+}
+
+/* The last one first: one SA may have been promised the name of another. */
+static void undo(struct transaction *t)
+{
+	u32 i;
+
+	for (i = t->staged; i--;) {
+		struct step *step = &t->step[i];
+
+		switch (step->kind) {
+		case ESPM_A_STEP_SA_ADD:
+			if (!step->lives_on) {
+				espm_sad_unstage(t->en, step->sa);
+				break;
+			}
+			espm_nl_sa_change_undo(t->en, step->sa, &step->change);
+			step->sa = NULL;
+			break;
+		case ESPM_A_STEP_SA_UPDATE:
+			espm_nl_sa_change_undo(t->en, step->sa, &step->change);
+			break;
+		case ESPM_A_STEP_POLICY_ADD:
+			espm_spd_unstage(t->en, step->policy);
+			break;
+		}
+	}
+	spare_all(t);
+}
+
+/* Free the SAs that were made in vain. Lookups may have passed by those that were staged. */
+static void free_sas(struct transaction *t, bool seen)
+{
+	u32 i;
+
+	if (seen)
+		synchronize_rcu();
+	for (i = 0; i < t->n; i++)
+		if (t->step[i].kind == ESPM_A_STEP_SA_ADD && t->step[i].sa)
+			espm_sa_free(t->step[i].sa);
+}
+
+/* --- Make: nothing can fail any more --- */
+
+/* Packets that wait are asked about again, by the reqid that got an SA, if it is one. */
+static void note_release(struct transaction *t, u32 reqid)
+{
+	t->reqid = t->releases && t->reqid != reqid ? 0 : reqid;
+	t->releases = true;
+}
+
+static void begin(struct transaction *t, struct step *step)
+{
+	struct espm_net *en = t->en;
+
+	switch (step->kind) {
+	case ESPM_A_STEP_SA_ADD:
+		if (!step->lives_on) {
+			espm_sad_publish(en, step->sa);
+			espm_idle_begin(step->sa);
+			espm_notify_sa(en, ESPM_CMD_SA_ADD_NTF, step->sa);
+			step->id = step->sa->id;
+			if (step->sa->dir == ESPM_DIR_OUT)
+				note_release(t, step->sa->reqid);
+			break;
+		}
+		fallthrough;
+	case ESPM_A_STEP_SA_UPDATE:
+		if (step->change.link && step->sa->dir == ESPM_DIR_OUT)
+			note_release(t, step->change.link->reqid);
+		espm_nl_sa_change_make(en, step->sa, &step->change);
+		espm_notify_sa(en, ESPM_CMD_SA_UPDATE_NTF, step->sa);
+		break;
+	case ESPM_A_STEP_POLICY_ADD:
+		espm_spd_publish(en, step->policy);
+		step->id = step->policy->id;
+		note_release(t, 0);
+		espm_notify_policy(en, ESPM_CMD_POLICY_ADD_NTF, step->policy);
+		break;
+	}
+}
+
+static void end_sa(struct transaction *t, struct espm_sa *sa, bool tell)
+{
+	if (tell)
+		espm_notify_sa(t->en, ESPM_CMD_SA_DEL_NTF, sa);
+	espm_sad_del(t->en, sa);
+}
+
+static void end_policy(struct transaction *t, struct espm_policy *policy, bool tell)
+{
+	if (tell)
+		espm_notify_policy(t->en, ESPM_CMD_POLICY_DEL_NTF, policy);
+	espm_spd_bury(t->en, policy);
+}
+
+/* Where nothing is left, that is told; else each that goes. */
+static void end_sas(struct transaction *t)
+{
+	struct espm_sa *sa;
+	unsigned long id;
+
+	xa_for_each(&t->en->sad.by_id, id, sa) {
+		if (sa->doomed)
+			end_sa(t, sa, t->sa_begun);
+		cond_resched();
+	}
+	if (!t->sa_begun)
+		espm_notify_flush(t->en, ESPM_CMD_SA_FLUSH_NTF);
+}
+
+static void end_policies(struct transaction *t)
+{
+	struct espm_policy *policy, *next;
+
+	list_for_each_entry_safe_reverse(policy, next, &t->en->spd.in_order, in_order) {
+		if (policy->dies)
+			end_policy(t, policy, t->policy_begun);
+		cond_resched();
+	}
+	if (!t->policy_begun)
+		espm_notify_flush(t->en, ESPM_CMD_POLICY_FLUSH_NTF);
+}
+
+/* What an earlier flush has ended with all the others is not looked at again. */
+static void end(struct transaction *t, const struct step *step, bool *sas, bool *policies)
+{
+	switch (step->kind) {
+	case ESPM_A_STEP_SA_DEL:
+		/* Unless it was added again, and lives on. */
+		if (!*sas && step->sa->doomed)
+			end_sa(t, step->sa, true);
+		break;
+	case ESPM_A_STEP_SA_FLUSH:
+		if (!*sas)
+			end_sas(t);
+		*sas = true;
+		break;
+	case ESPM_A_STEP_POLICY_DEL:
+		if (!*policies)
+			end_policy(t, step->policy, true);
+		break;
+	case ESPM_A_STEP_POLICY_FLUSH:
+		if (!*policies)
+			end_policies(t);
+		*policies = true;
+		break;
+	}
+}
+
+/*
+ * New SAs first, then the policies turn, all at once, and last the old SAs go:
+ * a packet always finds the SA that its policy names.
+ */
+static void make(struct transaction *t)
+{
+	bool sas = false, policies = false;
+	u32 i;
+
+	for (i = 0; i < t->n; i++)
+		begin(t, &t->step[i]);
+	if (t->policies) {
+		espm_spd_turn(t->en);
+		/* One policy more, or one less, is as whole without. */
+		if (t->policies > 1 || t->sa_ends)
+			synchronize_rcu();
+	}
+	for (i = 0; i < t->n; i++)
+		end(t, &t->step[i], &sas, &policies);
+}
+
+static int run(struct transaction *t)
+{
+	bool seen;
+	int err;
+
+	err = make_sas(t);
+	if (err) {
+		const struct step *blamed = &t->step[t->staged];
+
+		free_sas(t, false);
+		if (blamed->attr && !t->info->extack->bad_attr)
+			NL_SET_BAD_ATTR(t->info->extack, blamed->attr);
+		return err;
+	}
+	mutex_lock(&t->en->lock);
+	err = stage_all(t);
+	if (err) {
+		seen = t->staged;
+		if (t->n && t->step[t->staged].attr && !t->info->extack->bad_attr)
+			NL_SET_BAD_ATTR(t->info->extack, t->step[t->staged].attr);
+		undo(t);
+	} else {
+		make(t);
+	}
+	mutex_unlock(&t->en->lock);
+	if (err)
+		free_sas(t, seen);
+	else if (t->policy_ends)
+		espm_hold_drop(t->en);
+	else if (t->releases)
+		espm_hold_release(t->en, t->reqid);
+	return err;
+}
+
+/* A request of one change, which stands in its attributes. */
+static int run_one(struct sk_buff *skb, struct genl_info *info, u16 kind, struct step *step)
+{
+	struct transaction t = { .en = espm_nl_net(info), .info = info, .step = step, .n = 1 };
+	int err = espm_nl_may_configure(skb, info->extack);
+
+	*step = (struct step){ .kind = kind };
+	return err ?: run(&t);
+}
+
+static void wipe_key(const struct nlattr *attr)
+{
+	if (nla_type(attr) == ESPM_A_SA_KEY)
+		memzero_explicit(nla_data(attr), nla_len(attr));
+}
+
+/* The request, and the refusal that quotes it, outlive us. */
+static void wipe_keys(struct genl_info *info)
+{
+	struct nlattr *attr;
+	int rest;
+
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rest)
+		wipe_key(attr);
+}
+
+/* espctl sa add */
+int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sk_buff *msg;
+	struct step step;
+	void *hdr;
+	int err;
+
+	/* Nothing may fail once the SA is there. */
+	msg = espm_nl_begin_reply(info, &hdr);
+	err = msg ? run_one(skb, info, ESPM_A_STEP_SA_ADD, &step) : -ENOMEM;
+	wipe_keys(info);
+	if (!msg)
+		return err;
+	if (!err)
+		err = nla_put_u32(msg, ESPM_A_SA_ID, step.id);
+	return espm_nl_finish_add(info, msg, hdr, err);
+}
+
+/* espctl sa update */
+int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct step step;
+
+	return run_one(skb, info, ESPM_A_STEP_SA_UPDATE, &step);
+}
+
+/* espctl sa del */
+int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct step step;
+
+	return run_one(skb, info, ESPM_A_STEP_SA_DEL, &step);
+}
+
+/* espctl sa flush */
+int esp_mod_nl_sa_flush_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct step step;
+
+	return run_one(skb, info, ESPM_A_STEP_SA_FLUSH, &step);
+}
+
+/* espctl policy add */
+int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sk_buff *msg;
+	struct step step;
+	void *hdr;
+	int err;
+
+	/* Nothing may fail once the policy is there. */
+	msg = espm_nl_begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	err = run_one(skb, info, ESPM_A_STEP_POLICY_ADD, &step);
+	if (!err)
+		err = nla_put_u32(msg, ESPM_A_POLICY_ID, step.id);
+	return espm_nl_finish_add(info, msg, hdr, err);
+}
+
+/* espctl policy del */
+int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct step step;
+
+	return run_one(skb, info, ESPM_A_STEP_POLICY_DEL, &step);
+}
+
+/* espctl policy flush */
+int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct step step;
+
+	return run_one(skb, info, ESPM_A_STEP_POLICY_FLUSH, &step);
+}
+
+/* A step holds just one change. */
+static int read_step(struct genl_info *info, const struct nlattr *nest, struct step *step)
+{
+	const struct nlattr *attr = nla_data(nest);
+
+	if (!nla_ok(attr, nla_len(nest)) || nla_len(nest) != NLA_ALIGN(attr->nla_len))
+		return ESPM_REFUSE(info, nest, -EINVAL, "a step is one change, no less and no more");
+	step->kind = nla_type(attr);
+	step->attr = attr;
+	return 0;
+}
+
+static void wipe_step(const struct nlattr *nest)
+{
+	const struct nlattr *attr, *inner;
+	int rest, inner_rest;
+
+	nla_for_each_nested(attr, nest, rest)
+		if (nla_type(attr) == ESPM_A_STEP_SA_ADD)
+			nla_for_each_nested(inner, attr, inner_rest)
+				wipe_key(inner);
+}
+
+/* espctl -f */
+int esp_mod_nl_apply_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct transaction t = { .en = espm_nl_net(info), .info = info };
+	struct nlattr *attr;
+	u32 n = 0;
+	int rest, err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		goto wipe;
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rest)
+		n++;
+	err = espm_nl_need(info, ESPM_A_APPLY_STEP, "a transaction needs a step");
+	if (err)
+		goto wipe;
+	t.step = kvcalloc(n, sizeof(*t.step), GFP_KERNEL);
+	if (!t.step) {
+		err = ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+		goto wipe;
+	}
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rest) {
+		err = read_step(info, attr, &t.step[t.n++]);
+		if (err)
+			goto free;
+	}
+	err = run(&t);
+free:
+	kvfree(t.step);
+wipe:
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rest)
+		wipe_step(attr);
+	return err;
+}
