@@ -59,6 +59,8 @@ enum word {
 	W_ROUNDS,
 	W_EVENTS,
 	W_TIMEOUT,
+	W_KEY_DIR,
+	W_MARGIN,
 	/* of a selector; in an SA's words they stand behind "sel" */
 	W_SEL_SRC,
 	W_SEL_DST,

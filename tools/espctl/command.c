@@ -5,6 +5,7 @@
 #include "command.h"
 #include "help.h"
 #include "key.h"
+#include "nl.h"
 #include "say.h"
 #include "util.h"
 
@@ -34,6 +35,7 @@ const struct command commands[] = {
 		.needs = WORD(SPI) | WORD(DIR) | WORD(MODE) | WORD(SRC) | WORD(DST) |
 			 WORD(SUITE) | WORD(KEY_FILE) | WORD(REQID),
 		.bare = W_COUNT,
+		.changes = true,
 		.run = sa_add,
 	},
 	{
@@ -57,6 +59,7 @@ const struct command commands[] = {
 			 "      sequence number, window, keys and counters",
 		.takes = WORDS_SA_NAME | WORDS_CHANGES,
 		.bare = W_COUNT,
+		.changes = true,
 		.run = sa_update,
 	},
 	{
@@ -65,6 +68,7 @@ const struct command commands[] = {
 		.about = "remove one security association",
 		.takes = WORDS_SA_NAME,
 		.bare = W_COUNT,
+		.changes = true,
 		.run = sa_del,
 	},
 	{
@@ -80,6 +84,7 @@ const struct command commands[] = {
 		.usage = "",
 		.about = "remove every security association",
 		.bare = W_COUNT,
+		.changes = true,
 		.run = sa_flush,
 	},
 	{
@@ -93,6 +98,7 @@ const struct command commands[] = {
 			 WORD(ACTION) | WORD(REQID) | WORD(ON_DEMAND),
 		.needs = WORD(DIR) | WORD(ACTION),
 		.bare = W_COUNT,
+		.changes = true,
 		.run = policy_add,
 	},
 	{
@@ -102,6 +108,7 @@ const struct command commands[] = {
 		.takes = WORD(ID),
 		.needs = WORD(ID),
 		.bare = W_COUNT,
+		.changes = true,
 		.run = policy_del,
 	},
 	{
@@ -117,7 +124,17 @@ const struct command commands[] = {
 		.usage = "",
 		.about = "remove every policy",
 		.bare = W_COUNT,
+		.changes = true,
 		.run = policy_flush,
+	},
+	{
+		.name = "save",
+		.usage = "[key-dir DIR] [margin N]",
+		.about = "print a file for 'espctl -f' that makes SAs and policies what they are now,\n"
+			 "      with numbers that were not used; keys stay in files, by fingerprint",
+		.takes = WORD(KEY_DIR) | WORD(MARGIN),
+		.bare = W_COUNT,
+		.run = save,
 	},
 	{
 		.name = "stats",
@@ -276,14 +293,17 @@ int command_run(char **words, int count, bool json)
 	}
 	if (!known)
 		return unknown_noun(noun);
-	if (!command && verb && is_help(verb))
+	if (nl_gathers() && command && !command->changes)
+		return misuse("%s: only what changes SAs or policies can stand in a file",
+			      command->name);
+	if (!command && verb && is_help(verb) && !nl_gathers())
 		return help_noun(noun);
 	if (!command)
 		return unknown_verb(noun, verb);
 
 	used = command_verb(command) ? 2 : 1;
 	for (i = used; i < count; i++)
-		if (is_help(words[i]))
+		if (is_help(words[i]) && !nl_gathers())
 			return help_command(command);
 	args.command = command;
 	return args_parse(&args, words + used, count - used) ?: command->run(&args);

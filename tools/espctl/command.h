@@ -17,6 +17,7 @@
  * @needs: words it can't do without
  * @bare: the word whose value stands alone behind the name, or W_COUNT
  * @bares: how many do, @bare and those behind it in enum word; 0 is 1
+ * @changes: it changes SAs or policies, and can stand in a file
  * @run: does it, and returns the exit status
  */
 struct command {
@@ -27,6 +28,7 @@ struct command {
 	unsigned long long needs;
 	enum word bare;
 	unsigned int bares;
+	bool changes;
 	int (*run)(struct args *args);
 };
 
@@ -37,6 +39,8 @@ bool command_has_noun(const struct command *command, const char *noun);
 const char *command_verb(const struct command *command);
 int command_run(char **words, int count, bool json);
 
+int file_run(const char *name);
+
 int doctor(struct args *args);
 int explain(struct args *args);
 int monitor(struct args *args);
@@ -44,6 +48,7 @@ int policy_add(struct args *args);
 int policy_del(struct args *args);
 int policy_show(struct args *args);
 int policy_flush(struct args *args);
+int save(struct args *args);
 int sa_add(struct args *args);
 int sa_reserve(struct args *args);
 int sa_update(struct args *args);

@@ -88,6 +88,8 @@ static const char intro[] =
 
 static const char rest[] =
 "\n"
+"  espctl -f FILE      do what the lines of FILE say, all of it or nothing; - is\n"
+"                      standard input\n"
 "  espctl --help, espctl sa --help, espctl sa add --help: this, and more of each\n"
 "  espctl --version\n"
 "\n"

@@ -46,6 +46,12 @@ int main(int argc, char **argv)
 		return help_all();
 	if (count && is_one_of(words[0], "-V", "--version"))
 		return print_version();
+	if (count && is_one_of(words[0], "-f", "--file")) {
+		if (count != 2)
+			return misuse("%s takes a file, or - for standard input, and nothing else",
+				      words[0]);
+		return file_run(words[1]);
+	}
 	if (count && words[0][0] == '-')
 		return misuse("unknown option '%s': see 'espctl --help'", words[0]);
 	return command_run(words, count, json);

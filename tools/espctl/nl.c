@@ -9,6 +9,7 @@
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <esp_mod.h>
+#include "key.h"
 #include "nl.h"
 #include "out.h"
 #include "say.h"
@@ -192,11 +193,14 @@ static void bounds_text(const struct nlattr *policy, char *text, size_t size)
 			 (unsigned long long)nl_number(attr[NL_POLICY_TYPE_ATTR_MAX_LENGTH]));
 }
 
-/* Say in one line what was refused and why; tlv is what explains the error. */
-static int say_refusal(const struct nl_request *req, int err, const struct nlattr **tlv)
+/*
+ * Say in one line what was refused and why; said is what it is about, if that is
+ * known, and tlv is what explains the error.
+ */
+static int say_refusal(const char *what, const struct said *said, int err,
+		       const struct nlattr **tlv)
 {
 	const char *why = nl_string(tlv[NLMSGERR_ATTR_MSG]);
-	const struct said *said = NULL;
 	char bounds[64];
 
 	if (err == -EPERM && !*why) {
@@ -206,13 +210,18 @@ static int say_refusal(const struct nl_request *req, int err, const struct nlatt
 	}
 	if (!*why)
 		why = err == -ENOENT ? "there is none of this name" : strerror(-err);
-	if (tlv[NLMSGERR_ATTR_OFFS])
-		said = said_at(req, nl_number(tlv[NLMSGERR_ATTR_OFFS]));
 	if (!said)
-		return refuse("%s: %s", req->what, why);
+		return refuse("%s: %s", what, why);
 	bounds_text(tlv[NLMSGERR_ATTR_POLICY], bounds, sizeof(bounds));
 	return refuse("%s%s%s: %s%s%s%s%s", said->name, *said->value ? " " : "", said->value, why,
 		      bounds, said->hint ? " (" : "", said->hint ?: "", said->hint ? ")" : "");
+}
+
+static int say_refused(const struct nl_request *req, int err, const struct nlattr **tlv)
+{
+	const struct nlattr *at = tlv[NLMSGERR_ATTR_OFFS];
+
+	return say_refusal(req->what, at ? said_at(req, nl_number(at)) : NULL, err, tlv);
 }
 
 /*
@@ -259,6 +268,32 @@ struct transport {
 static struct transport transport;
 static char receive[RECEIVE_SIZE] __aligned(NLMSG_ALIGNTO);
 
+/* Where in what was gathered the request of a line ends. */
+struct gathered_line {
+	__u32 end;
+	unsigned int line;
+	const char *what;
+};
+
+struct gathered_origin {
+	__u32 offset;
+	struct said said;
+};
+
+static struct {
+	bool on;
+	unsigned int line;
+	char *buf;			/* one message; it may hold keys */
+	size_t len;
+	size_t room;
+	struct gathered_line *lines;
+	size_t lines_n;
+	size_t lines_room;
+	struct gathered_origin *origins;
+	size_t origins_n;
+	size_t origins_room;
+} gathered;
+
 static int send_request(const struct nlmsghdr *nlh, const char *what)
 {
 	if (mnl_socket_sendto(transport.socket, nlh, nlh->nlmsg_len) < 0)
@@ -280,8 +315,8 @@ static void keep(struct nl_reply *reply, const struct nlmsghdr *nlh)
  * Gather the answer up to its ACK or its end. Sets *interrupted
  * if what was dumped changed meanwhile.
  */
-static int gather(struct nl_request *req, struct nl_reply *reply, bool *interrupted,
-		  int *error, const struct nlattr **tlv)
+static int take_answer(const char *what, struct nl_reply *reply, bool *interrupted,
+		       int *error, const struct nlattr **tlv)
 {
 	const struct nlmsghdr *nlh;
 	ssize_t got;
@@ -292,8 +327,7 @@ static int gather(struct nl_request *req, struct nl_reply *reply, bool *interrup
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return refuse("%s: no answer from the kernel: %s", req->what,
-				      strerror(errno));
+			return refuse("%s: no answer from the kernel: %s", what, strerror(errno));
 		len = got;
 		for (nlh = (const void *)receive; mnl_nlmsg_ok(nlh, len);
 		     nlh = mnl_nlmsg_next(nlh, &len)) {
@@ -318,7 +352,7 @@ static int exchange(struct nl_request *req, __u16 type, __u16 flags, struct nl_r
 	req->nlh->nlmsg_flags = NLM_F_REQUEST | flags;
 	req->nlh->nlmsg_seq = ++transport.seq;
 	return send_request(req->nlh, req->what) ?:
-	       gather(req, reply, interrupted, error, tlv);
+	       take_answer(req->what, reply, interrupted, error, tlv);
 }
 
 static __u32 group_from(const struct nlattr *groups)
@@ -363,7 +397,7 @@ static int resolve_family(void)
 		err = refuse("the kernel has no %s family: 'insmod esp_mod.ko' or 'modprobe esp_mod' adds it",
 			     ESPM_GENL_NAME);
 	else if (!err && error)
-		err = say_refusal(&req, error, tlv);
+		err = say_refused(&req, error, tlv);
 	if (!err)
 		note_family(&reply);
 	if (!err && !transport.family)
@@ -392,6 +426,181 @@ static int ready(void)
 	return resolve_family();
 }
 
+/* Keys may be in what moves, so nothing of it is left behind. */
+static void grow_gathered(size_t wanted)
+{
+	size_t room = gathered.room * 2 > wanted ? gathered.room * 2 : wanted + RECEIVE_SIZE;
+	char *buf;
+
+	if (wanted <= gathered.room)
+		return;
+	buf = malloc(room);
+	if (!buf)
+		exit(refuse("out of memory"));
+	key_guard(buf, room);
+	if (gathered.len)
+		memcpy(buf, gathered.buf, gathered.len);
+	if (gathered.buf)
+		key_wipe(gathered.buf, gathered.room);
+	free(gathered.buf);
+	gathered.buf = buf;
+	gathered.room = room;
+}
+
+/* Nothing of what was gathered, keys among it, is left. */
+void nl_forget_gathered(void)
+{
+	if (gathered.buf)
+		key_wipe(gathered.buf, gathered.room);
+	free(gathered.buf);
+	gathered.buf = NULL;
+	gathered.room = 0;
+	gathered.len = 0;
+	gathered.on = false;
+}
+
+void nl_gather(void)
+{
+	struct nl_request req;
+
+	nl_begin(&req, ESPM_CMD_APPLY, "");
+	grow_gathered(req.nlh->nlmsg_len);
+	memcpy(gathered.buf, req.buf, req.nlh->nlmsg_len);
+	gathered.len = req.nlh->nlmsg_len;
+	gathered.on = true;
+}
+
+bool nl_gathers(void)
+{
+	return gathered.on;
+}
+
+void nl_gather_line(unsigned int line)
+{
+	gathered.line = line;
+}
+
+static __u16 step_of(__u8 cmd)
+{
+	switch (cmd) {
+	case ESPM_CMD_SA_ADD:
+		return ESPM_A_STEP_SA_ADD;
+	case ESPM_CMD_SA_UPDATE:
+		return ESPM_A_STEP_SA_UPDATE;
+	case ESPM_CMD_SA_DEL:
+		return ESPM_A_STEP_SA_DEL;
+	case ESPM_CMD_SA_FLUSH:
+		return ESPM_A_STEP_SA_FLUSH;
+	case ESPM_CMD_POLICY_ADD:
+		return ESPM_A_STEP_POLICY_ADD;
+	case ESPM_CMD_POLICY_DEL:
+		return ESPM_A_STEP_POLICY_DEL;
+	default:
+		return ESPM_A_STEP_POLICY_FLUSH;
+	}
+}
+
+static void put_nest(struct nlattr *nest, __u16 type, size_t payload, bool nested)
+{
+	nest->nla_type = type | (nested ? NLA_F_NESTED : 0);
+	nest->nla_len = MNL_ATTR_HDRLEN + payload;
+}
+
+static void gather_origin(const struct nl_origin *from, __u32 moved)
+{
+	struct gathered_origin *origin;
+
+	gathered.origins = more_room(gathered.origins, &gathered.origins_room,
+				     gathered.origins_n + 1, sizeof(*origin));
+	origin = &gathered.origins[gathered.origins_n++];
+	origin->offset = from->offset + moved;
+	origin->said = *from->said;
+	/* The words stay; a hint is of the moment. */
+	if (origin->said.hint)
+		origin->said.hint = strdup(origin->said.hint);
+}
+
+/* A request becomes a step: its attributes, in two nests. */
+static int gather_request(const struct nl_request *req)
+{
+	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(req->nlh);
+	size_t header = mnl_nlmsg_size(MNL_ALIGN(sizeof(*genl)));
+	size_t payload = req->nlh->nlmsg_len - header;
+	size_t nests = 2 * MNL_ATTR_HDRLEN;
+	__u16 step = step_of(genl->cmd);
+	bool flag = step == ESPM_A_STEP_SA_FLUSH || step == ESPM_A_STEP_POLICY_FLUSH;
+	struct gathered_line *line;
+	unsigned int i;
+	char *at;
+
+	grow_gathered(gathered.len + nests + payload);
+	at = gathered.buf + gathered.len;
+	put_nest((void *)at, ESPM_A_APPLY_STEP, MNL_ATTR_HDRLEN + payload, true);
+	put_nest((void *)(at + MNL_ATTR_HDRLEN), step, payload, !flag);
+	memcpy(at + nests, req->buf + header, payload);
+	for (i = 0; i < req->origins; i++)
+		gather_origin(&req->origin[i], gathered.len + nests - header);
+	gathered.len += nests + payload;
+
+	gathered.lines = more_room(gathered.lines, &gathered.lines_room, gathered.lines_n + 1,
+				   sizeof(*line));
+	line = &gathered.lines[gathered.lines_n++];
+	line->end = gathered.len;
+	line->line = gathered.line;
+	line->what = req->what;
+	return STATUS_DONE;
+}
+
+/* The line that an offset is in; where there is none, the kernel has blamed no line. */
+static int say_refused_line(const char *file, int err, const struct nlattr **tlv)
+{
+	__u32 offset = tlv[NLMSGERR_ATTR_OFFS] ? nl_number(tlv[NLMSGERR_ATTR_OFFS]) : 0;
+	const struct said *said = NULL;
+	size_t i;
+
+	for (i = 0; i < gathered.origins_n && !said; i++)
+		if (gathered.origins[i].offset == offset)
+			said = &gathered.origins[i].said;
+	for (i = 0; i < gathered.lines_n && offset; i++) {
+		if (offset < gathered.lines[i].end) {
+			say_place(file, gathered.lines[i].line);
+			return say_refusal(gathered.lines[i].what, said, err, tlv);
+		}
+	}
+	return say_refusal(file, said, err, tlv);
+}
+
+static int send_gathered(const char *file)
+{
+	struct nlmsghdr *nlh = (void *)gathered.buf;
+	int size = gathered.len + RECEIVE_SIZE;
+
+	nlh->nlmsg_len = gathered.len;
+	nlh->nlmsg_type = transport.family;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_seq = ++transport.seq;
+	/* One message holds all, however much that is. */
+	if (setsockopt(mnl_socket_get_fd(transport.socket), SOL_SOCKET, SO_SNDBUFFORCE, &size,
+		       sizeof(size)))
+		setsockopt(mnl_socket_get_fd(transport.socket), SOL_SOCKET, SO_SNDBUF, &size,
+			   sizeof(size));
+	return send_request(nlh, file);
+}
+
+/* Have the kernel do all that was gathered, or nothing. */
+int nl_send_gathered(const char *file)
+{
+	const struct nlattr *tlv[NLMSGERR_ATTR_MAX + 1];
+	bool interrupted = false;
+	int err = 0, error = 0;
+
+	if (gathered.lines_n)
+		err = ready() ?: send_gathered(file) ?:
+		      take_answer(file, NULL, &interrupted, &error, tlv);
+	nl_forget_gathered();
+	return !err && error ? say_refused_line(file, error, tlv) : err;
+}
+
 /* One request; the messages of its answer go to reply, which may be NULL. */
 int nl_do(struct nl_request *req, struct nl_reply *reply)
 {
@@ -399,10 +608,12 @@ int nl_do(struct nl_request *req, struct nl_reply *reply)
 	bool interrupted = false;
 	int err, error = 0;
 
+	if (gathered.on)
+		return gather_request(req);
 	err = ready() ?: exchange(req, transport.family, NLM_F_ACK, reply, &interrupted,
 				  &error, tlv);
 	if (!err && error)
-		err = say_refusal(req, error, tlv);
+		err = say_refused(req, error, tlv);
 	return err;
 }
 
@@ -422,7 +633,7 @@ int nl_dump(struct nl_request *req, struct nl_reply *reply)
 		reply->len = 0;
 		err = exchange(req, transport.family, NLM_F_DUMP, reply, &interrupted, &error, tlv);
 		if (!err && error)
-			err = say_refusal(req, error, tlv);
+			err = say_refused(req, error, tlv);
 		if (!err && !interrupted)
 			return 0;
 	}

@@ -53,6 +53,16 @@ void nl_put_addr(struct nl_request *req, __u16 type, const struct value *value);
 struct nlattr *nl_nest(struct nl_request *req, __u16 type, const struct said *said);
 void nl_nest_end(struct nl_request *req, struct nlattr *nest);
 
+/*
+ * Between these two, requests are gathered instead of sent, and then sent as one
+ * transaction. A refusal is about the line that was said when its request came.
+ */
+void nl_gather(void);
+bool nl_gathers(void);
+void nl_gather_line(unsigned int line);
+int nl_send_gathered(const char *file);
+void nl_forget_gathered(void);
+
 int nl_do(struct nl_request *req, struct nl_reply *reply);
 int nl_dump(struct nl_request *req, struct nl_reply *reply);
 const struct nlmsghdr *nl_next(const struct nl_reply *reply, const struct nlmsghdr *nlh);

@@ -16,7 +16,7 @@
 #include "show.h"
 #include "suite.h"
 
-static const char *const state_names[] = { "larval", "valid", "dying", "expired", "dead" };
+const char *const state_names[5] = { "larval", "valid", "dying", "expired", "dead" };
 
 static void put_u16(struct nl_request *req, __u16 attr, const struct value *value)
 {
@@ -138,9 +138,14 @@ static int settle_any(struct args *args)
 /* What a filter for all devices would drop without a word. */
 static void warn_of_filter(void)
 {
-	FILE *file = fopen("/proc/sys/net/ipv4/conf/all/rp_filter", "r");
+	static bool told;
+	FILE *file;
 	int value = 0;
 
+	if (told)
+		return;
+	told = true;
+	file = fopen("/proc/sys/net/ipv4/conf/all/rp_filter", "r");
 	if (!file)
 		return;
 	if (fscanf(file, "%d", &value) == 1 && value)
@@ -315,7 +320,7 @@ int sa_flush(struct args *args)
 	return nl_do(&req, NULL);
 }
 
-static void hex_text(const struct nlattr *attr, char *text, size_t size)
+void hex_text(const struct nlattr *attr, char *text, size_t size)
 {
 	const __u8 *bytes = attr ? mnl_attr_get_payload(attr) : NULL;
 	size_t len = attr ? mnl_attr_get_payload_len(attr) : 0, i;

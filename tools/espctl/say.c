@@ -5,11 +5,24 @@
 #include <string.h>
 #include "say.h"
 
+static const char *place;
+static unsigned int place_line;
+
+/* What is said from now on is about a line of a file; of none for NULL. */
+void say_place(const char *file, unsigned int line)
+{
+	place = file;
+	place_line = line;
+}
+
 static void say(const char *kind, const char *fmt, va_list ap)
 {
 	/* One line each, in order with what was printed before. */
 	fflush(stdout);
-	fprintf(stderr, "espctl: %s", kind);
+	fputs("espctl: ", stderr);
+	if (place)
+		fprintf(stderr, "%s:%u: ", place, place_line);
+	fputs(kind, stderr);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 }
