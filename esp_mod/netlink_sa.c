@@ -140,7 +140,8 @@ static int read_outer(struct genl_info *info, struct espm_sa *sa)
 	return 0;
 }
 
-static int read_idle(struct genl_info *info, const struct espm_path *path, struct espm_nl_idle *idle)
+static int read_idle(struct genl_info *info, const struct espm_path *path,
+		     struct espm_nl_idle *idle)
 {
 	struct nlattr *keepalive = info->attrs[ESPM_A_SA_KEEPALIVE];
 	struct nlattr *dummy = info->attrs[ESPM_A_SA_DUMMY];

@@ -104,12 +104,12 @@ static int read_word(struct reader *reader)
 		return misuse("more words than any command takes");
 	reader->word[reader->words++] = reader->to;
 	for (; *reader->at && *reader->at != '\n'; reader->at++) {
+		if (!quote && (is_blank(reader->at) || continuation(reader->at)))
+			break;
 		if (quote && *reader->at == quote)
 			quote = 0;
 		else if (!quote && (*reader->at == '"' || *reader->at == '\''))
 			quote = *reader->at;
-		else if (!quote && (is_blank(reader->at) || continuation(reader->at)))
-			break;
 		else
 			*reader->to++ = *reader->at;
 	}

@@ -150,7 +150,7 @@ static void make_sa(struct line *line, const struct nlattr **attr, const struct 
 	const char *dir = value[W_KEY_DIR].given ? value[W_KEY_DIR].said.value : key_dir;
 	__u32 margin = value[W_MARGIN].given ? value[W_MARGIN].number : MARGIN;
 	__u32 state = nl_number(attr[ESPM_A_SA_STATE]);
-	bool quoted = strpbrk(dir, " \t#'") != NULL;
+	bool quoted = !!strpbrk(dir, " \t#'");
 	char fingerprint[40];
 	bool living;
 	__u64 seq;

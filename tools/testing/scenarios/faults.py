@@ -145,6 +145,12 @@ def main(lab):
                                                    selector=sel)),
             ("policy-del", policy, lambda number: client.do("policy-del", id=number)),
             ("policy-flush", policy, lambda _: client.do("policy-flush")),
+            ("apply", sa, lambda _: client.do("apply", step=[
+                {"policy-flush": True}, {"sa-flush": True},
+                {"sa-add": {"spi": 0x2003, "direction": "out", "mode": "tunnel", "src": SRC, "dst": DST, "reqid": 1,
+                            "suite": "aes128gcm16", "key": os.urandom(20)}},
+                {"policy-add": {"direction": "out", "action": "protect", "reqid": 1}},
+                {"policy-add": {"direction": "in", "action": "protect", "reqid": 3, "selector": sel}}])),
             ("stats-get", lambda: None, lambda _: client.do("stats-get")),
             ("explain", policy, lambda _: client.do("explain", direction="out", src=SRC, dst=DST, protocol=17))):
         with lab.test(f"nth/{name}", f"{name} with every allocation failing in turn: no memory, and nothing changed, or "

@@ -40,6 +40,7 @@ class Story:
         self.r, = lab.build("R")
         self.client = Client(self.r)
         self.tried = 0
+        self.in_step = False
 
     def reset(self):
         """The state from which each try starts."""
@@ -66,10 +67,18 @@ class Story:
         return [(name, ynl._add_attr(space, name, os.urandom(20) if name == "key" else value, None))
                 for name, value in values.items()]
 
+    def step(self, op, body):
+        """A change as the only step of a transaction."""
+        steps = self.client.sets["step"]
+        return attribute(1, attribute(steps[op].value, body, steps[op].type == "nest"), True)
+
     def attempt(self, op, parts, what, refused=None):
         """Send it. refused: whether it must be, where that is known."""
         self.tried += 1
-        error, said = self.client.raw(self.client.ops[op].req_value, b"".join(parts))
+        body = b"".join(parts)
+        if self.in_step:
+            body = self.step(op, body)
+        error, said = self.client.raw(self.client.ops["apply" if self.in_step else op].req_value, body)
         if error:
             check(said, f"{op} with {what}: error {error} without a sentence")
             check(refused is not False, f"{op} with {what}: refused: {said}")
@@ -219,6 +228,32 @@ def out_of_range(story, spec):
             if 0 <= value <= top and not low <= value <= high]
 
 
+def misuse_steps(story):
+    """What is around the changes of a transaction."""
+    def attempt(body, what, refused=True):
+        story.attempt("apply", [body], what, refused)
+
+    discard = {"direction": "out", "action": "discard"}
+    good = story.step("policy-add", b"".join(part for _, part in story.encode("policy", discard)))
+    add = good[4:]
+    attempt(good, "nothing wrong", False)
+    attempt(good * 3, "three steps", False)
+    attempt(b"", "no step")
+    attempt(attribute(1, b"", True), "an empty step")
+    attempt(attribute(1, add + add, True), "two changes in a step")
+    attempt(attribute(1, add + b"\1\0\0\0", True), "a change, and an attribute shorter than its head", None)
+    attempt(attribute(1, add), "a step that is no nest")
+    attempt(attribute(1, attribute(100, b"1234"), True), "a step of what is not there")
+    attempt(attribute(1, attribute(100, b"", True), True), "a step of what is not there, nested")
+    attempt(attribute(1, attribute(4, b"1234"), True), "a flush with a value")
+    attempt(attribute(1, attribute(4, b"", True), True), "a flush that is a nest", None)
+    attempt(attribute(1, add, True, size=4000), "a step longer than the message")
+    attempt(attribute(2, add, True), "an attribute that is not there")
+    attempt(good + story.step("policy-flush", b""), "a flush behind an addition")
+    attempt(story.step("policy-flush", b"") * 2 + story.step("sa-flush", b"") * 2 + good, "flushes twice", False)
+    attempt(good * 40 + story.step("policy-add", b""), "its last step empty")
+
+
 def by_ynl(story):
     """All that espctl does."""
     do, r = story.client.do, story.r
@@ -246,6 +281,12 @@ def by_ynl(story):
     equal(set(counters), {c["name"] for c in json.loads(r.espctl("-j stats all").stdout)}, "counters")
     do("policy-del", id=policy)
     do("sa-del", id=number)
+    do("apply", step=[{"sa-flush": True}, {"policy-flush": True},
+                      {"sa-add": {"spi": 0x4001, "direction": "out", "mode": "tunnel", "src": SRC, "dst": DST,
+                                  "suite": "aes128gcm16", "key": os.urandom(20), "reqid": 7}},
+                      {"policy-add": {"direction": "out", "action": "protect", "reqid": 7, "selector": SELECTOR}}])
+    equal(([sa["spi"] for sa in story.client.dump("sa-get")], [p["reqid"] for p in story.client.dump("policy-get")]),
+          ([0x4001], [7]), "SAs and policies of a transaction")
     do("sa-flush")
     do("policy-flush")
     equal((story.client.dump("sa-get"), story.client.dump("policy-get")), ([], []), "what is left")
@@ -256,6 +297,8 @@ def by_ynl(story):
     eventually(told, "the last event")
     names = [event["name"] for event in listener.async_msg_queue]
     equal(names, ["sa-add-ntf", "sa-update-ntf", "sa-add-ntf", "policy-add-ntf", "policy-del-ntf", "sa-del-ntf",
+                  # of the transaction: what comes, then what goes
+                  "sa-add-ntf", "policy-add-ntf", "sa-del-ntf", "sa-del-ntf", "policy-del-ntf",
                   "sa-flush-ntf", "policy-flush-ntf"], "events")
     listener.sock.close()
 
@@ -294,4 +337,14 @@ def main(lab):
                       f"each attribute of {op} missing, short, long, doubled, nested wrongly, out of range: "
                       "a sentence, and nothing changed"):
             misuse(story, op, values)
+    with lab.test("misuse/apply", "steps of a transaction missing, empty, double, flat, cut off, in the wrong order: a sentence, "
+                                  "and nothing of the transaction done"):
+        misuse_steps(story)
+    story.in_step = True
+    tried = set()
+    for op, values in requests(story):
+        if op in story.client.sets["step"].attrs and op not in tried:
+            tried.add(op)
+            with lab.test(f"misuse/step/{op}", f"each attribute of {op} as a step, likewise"):
+                misuse(story, op, values)
     lab.say(f"{story.tried} requests")
