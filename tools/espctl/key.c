@@ -54,17 +54,24 @@ int key_misuse(void)
 		      "use key-file FILE, fd:N or - for standard input");
 }
 
-/* Best effort: neither swap nor core dumps shall hold keys. */
-void key_guard(void *memory, size_t size)
+/*
+ * Best effort: neither swap nor core dumps shall hold keys. Of all the process, once:
+ * page by page it would be most of the time that a file of many SAs takes.
+ */
+void key_guard(void)
 {
-	mlock(memory, size);
+	static bool guarded;
+
+	if (guarded)
+		return;
+	guarded = true;
+	mlockall(MCL_CURRENT | MCL_FUTURE);
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
 void key_wipe(void *memory, size_t size)
 {
 	explicit_bzero(memory, size);
-	munlock(memory, size);
 }
 
 static int key_open(const char *from)
@@ -171,7 +178,7 @@ int key_read(struct key *key, const char *from)
 		return refuse("key-file %s: %s", from, strerror(errno));
 	warn_if_exposed(fd, from);
 	/* Not stdio, which would keep a copy. */
-	key_guard(text, sizeof(text));
+	key_guard();
 	err = key_slurp(key, fd, from, text, sizeof(text));
 	key_wipe(text, sizeof(text));
 	if (fd != STDIN_FILENO && strncmp(from, "fd:", 3))

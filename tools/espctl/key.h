@@ -21,7 +21,7 @@ struct key {
 bool key_word_is_key(const char *word);
 int key_misuse(void);
 int key_read(struct key *key, const char *from);
-void key_guard(void *memory, size_t size);
+void key_guard(void);
 void key_wipe(void *memory, size_t size);
 
 #endif /* _ESPCTL_KEY_H */

@@ -437,7 +437,7 @@ static void grow_gathered(size_t wanted)
 	buf = malloc(room);
 	if (!buf)
 		exit(refuse("out of memory"));
-	key_guard(buf, room);
+	key_guard();
 	if (gathered.len)
 		memcpy(buf, gathered.buf, gathered.len);
 	if (gathered.buf)

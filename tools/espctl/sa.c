@@ -169,8 +169,7 @@ int sa_add(struct args *args)
 	if (strlen(args->value[W_SUITE].said.value) > ESP_MOD_SUITE_NAME_MAX)
 		return misuse("suite: no suite has a name as long as this: see 'espctl suites'");
 
-	key_guard(&key, sizeof(key));
-	key_guard(&req, sizeof(req));
+	key_guard();
 	nl_begin(&req, ESPM_CMD_SA_ADD, "sa add");
 	err = key_read(&key, args->value[W_KEY_FILE].said.value);
 	if (!err) {

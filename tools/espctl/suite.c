@@ -168,7 +168,7 @@ static int genkey_write(const struct suite *suite, const struct key *key)
 	size_t len = suite_key_len(suite), i;
 	int err;
 
-	key_guard(text, sizeof(text));
+	key_guard();
 	for (i = 0; i < len; i++) {
 		text[2 * i] = digits[key->bytes[i] >> 4];
 		text[2 * i + 1] = digits[key->bytes[i] & 15];
@@ -196,7 +196,7 @@ int suite_genkey(struct args *args)
 	}
 	if (args->json)
 		return misuse("genkey: a key is a line of hex, not JSON: leave out -j");
-	key_guard(&key, sizeof(key));
+	key_guard();
 	/* 256 bytes or less come whole or not at all. */
 	if (getrandom(key.bytes, suite_key_len(suite), 0) != (ssize_t)suite_key_len(suite))
 		err = refuse("genkey: no random numbers: %s", strerror(errno));
