@@ -39,6 +39,7 @@ struct findings {
 static void __printf(5, 6) find(struct findings *findings, const char *check, bool good,
 				const char *advice, const char *fmt, ...)
 {
+	enum colour colour = good ? PLAIN : BAD;
 	struct json_object *o;
 	char text[256];
 	va_list ap;
@@ -57,7 +58,8 @@ static void __printf(5, 6) find(struct findings *findings, const char *check, bo
 		json_list_add(&findings->list, o);
 		return;
 	}
-	printf("%-4s  %-12s  %s\n", good ? "ok" : "BAD", check, text);
+	printf("%s%-4s%s  %-12s  %s\n", colour_on(colour), good ? "ok" : "BAD",
+	       colour_off(colour), check, text);
 	if (!good)
 		printf("      %-12s  -> %s\n", "", advice);
 }

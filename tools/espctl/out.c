@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <netinet/in.h>
 #include <linux/genetlink.h>
 #include <json-c/json.h>
@@ -16,7 +17,27 @@
 struct item {
 	char *text;
 	bool note;
+	enum colour colour;
 };
+
+bool out_has_colour(void)
+{
+	const char *off = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(off && *off) && term && strcmp(term, "dumb");
+}
+
+const char *colour_on(enum colour colour)
+{
+	static const char *const codes[COLOURS] = { "", "\033[33m", "\033[31m" };
+
+	return out_has_colour() ? codes[colour] : "";
+}
+
+const char *colour_off(enum colour colour)
+{
+	return colour != PLAIN && out_has_colour() ? "\033[m" : "";
+}
 
 static void out_of_memory(void)
 {
@@ -51,6 +72,7 @@ static size_t table_add(struct table *table, bool note, const char *fmt, va_list
 	table->item = more_room(table->item, &table->room, table->items + 1, sizeof(*item));
 	item = &table->item[table->items++];
 	item->note = note;
+	item->colour = PLAIN;
 	len = vasprintf(&item->text, fmt, ap);
 	if (len < 0)
 		out_of_memory();
@@ -79,16 +101,23 @@ void table_note(struct table *table, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* The cell or note that came last. */
+void table_paint(struct table *table, enum colour colour)
+{
+	table->item[table->items - 1].colour = colour;
+}
+
 /* One cell, two blanks before it, and none at the end of a line. */
 static void print_cell(const struct table *table, unsigned int cell, const char *text,
-		       size_t *owed)
+		       enum colour colour, size_t *owed)
 {
 	size_t pad = table->width[cell] - strlen(text), before, behind;
 
 	before = table->column[cell].right ? pad : 0;
 	behind = pad - before;
 	if (*text)
-		printf("%*s%s", (int)(*owed + before), "", text);
+		printf("%*s%s%s%s", (int)(*owed + before), "", colour_on(colour), text,
+		       colour_off(colour));
 	else
 		behind += *owed + before;
 	*owed = behind + 2;
@@ -105,15 +134,16 @@ int table_end(struct table *table)
 	size_t owed = 0, i;
 
 	for (cell = 0; cell < table->columns; cell++)
-		print_cell(table, cell, table->column[cell].name, &owed);
+		print_cell(table, cell, table->column[cell].name, PLAIN, &owed);
 	cell = 0;
 	for (i = 0; i < table->items; i++) {
 		struct item *item = &table->item[i];
 
 		if (item->note) {
-			printf("    %s\n", item->text);
+			printf("    %s%s%s\n", colour_on(item->colour), item->text,
+			       colour_off(item->colour));
 		} else {
-			print_cell(table, cell, item->text, &owed);
+			print_cell(table, cell, item->text, item->colour, &owed);
 			cell = (cell + 1) % table->columns;
 		}
 		free(item->text);

@@ -15,6 +15,18 @@ struct nlattr;
 
 enum { COLUMNS_MAX = 16 };
 
+/* For a terminal alone, and not where NO_COLOR is set. */
+enum colour {
+	PLAIN,
+	WARN,			/* look at it: dying, drops */
+	BAD,			/* expired, or keeps ESP from working */
+	COLOURS,
+};
+
+bool out_has_colour(void);
+const char *colour_on(enum colour colour);
+const char *colour_off(enum colour colour);
+
 struct column {
 	const char *name;
 	bool right;
@@ -40,6 +52,7 @@ struct table {
 
 void table_begin(struct table *table, const struct column *columns);
 void table_cell(struct table *table, const char *fmt, ...) __printf(2, 3);
+void table_paint(struct table *table, enum colour colour);
 void table_note(struct table *table, const char *fmt, ...) __printf(2, 3);
 int table_end(struct table *table);
 

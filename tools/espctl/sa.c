@@ -585,6 +585,19 @@ void sa_line(const struct nlmsghdr *nlh)
 		       NAME_OF(life_names, nl_number(attr[ESPM_A_SA_HARD_LIMIT])));
 }
 
+static enum colour state_colour(__u32 state)
+{
+	switch (state) {
+	case ESPM_SA_DYING:
+		return WARN;
+	case ESPM_SA_EXPIRED:
+	case ESPM_SA_DEAD:
+		return BAD;
+	default:
+		return PLAIN;
+	}
+}
+
 static void sa_row(struct table *table, const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
@@ -599,6 +612,7 @@ static void sa_row(struct table *table, const struct nlmsghdr *nlh)
 	table_cell(table, "%s", nl_string(attr[ESPM_A_SA_SUITE]));
 	table_cell(table, "%u", (__u32)nl_number(attr[ESPM_A_SA_REQID]));
 	table_cell(table, "%s", NAME_OF(state_names, nl_number(attr[ESPM_A_SA_STATE])));
+	table_paint(table, state_colour(nl_number(attr[ESPM_A_SA_STATE])));
 	table_cell(table, "%llu", (unsigned long long)nl_number(attr[ESPM_A_SA_SEQ]));
 	table_cell(table, "%llu", (unsigned long long)nl_number(attr[ESPM_A_SA_PACKETS]));
 	table_cell(table, "%llu", (unsigned long long)nl_number(attr[ESPM_A_SA_BYTES]));

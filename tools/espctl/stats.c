@@ -59,6 +59,7 @@ void counter_notes(struct table *table, const struct nlmsghdr *nlh, __u16 type)
 		counter_get(&counter, attr);
 		table_note(table, "dropped %llu %s: %s", (unsigned long long)counter.value,
 			   counter.name, counter.description);
+		table_paint(table, WARN);
 	}
 }
 
@@ -107,6 +108,8 @@ static int print_table(const struct nlmsghdr *nlh, bool all)
 	while ((attr = next_counter(nlh, attr, all, &counter))) {
 		table_cell(&table, "%s", counter.name);
 		table_cell(&table, "%llu", (unsigned long long)counter.value);
+		if (counter.drop && counter.value)
+			table_paint(&table, WARN);
 		table_cell(&table, "%s", counter.description);
 	}
 	return table_end(&table);

@@ -152,6 +152,8 @@ static int print_table(const struct loads *loads, size_t lines)
 		table_cell(&table, "%s", text);
 		rate_text(load->drop_rate, text, sizeof(text));
 		table_cell(&table, "%s", text);
+		if (load->drop_rate > 0)
+			table_paint(&table, WARN);
 		table_cell(&table, "%llu", (unsigned long long)load->lost);
 	}
 	return table_end(&table);
