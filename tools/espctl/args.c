@@ -595,3 +595,61 @@ int args_parse(struct args *args, char **words, int count)
 	}
 	return missing_words(args);
 }
+
+/* The i-th value that a word can have, NULL behind the last; of most words there is no list. */
+const char *word_choice(enum word id, unsigned int i)
+{
+	static const char *const families[] = { "4", "6" };
+	const struct word_desc *desc = &words_known[id];
+
+	switch (desc->kind) {
+	case KIND_NAME:
+		return i < desc->count ? desc->names[i] : NULL;
+	case KIND_FAMILY:
+		return i < ARRAY_SIZE(families) ? families[i] : NULL;
+	case KIND_PROTO:
+		return i < ARRAY_SIZE(protos) ? protos[i].name : NULL;
+	case KIND_END:
+	case KIND_RANGE:
+		return i ? NULL : "any";
+	case KIND_DSCP:
+		return i ? NULL : "copy";
+	default:
+		return NULL;
+	}
+}
+
+/* Words that were typed are believed to be right: what is wrong is said when they are run. */
+struct args_next args_next(const struct command *command, char **words, int count)
+{
+	int bares = command->bare == W_COUNT ? 0 : command->bares ?: 1, at;
+	struct args args = { .command = command };
+	struct args_next next = { .value = W_COUNT };
+	unsigned int id;
+
+	if (count < bares) {
+		next.value = command->bare + count;
+		return next;
+	}
+	for (at = bares; at < count; at++) {
+		id = word_find(&args, words[at]);
+		if (id == W_COUNT)
+			continue;
+		args.value[id].given = true;
+		at += values_wanted(words_known[id].kind);
+		if (at >= count) {
+			next.value = id;
+			return next;
+		}
+	}
+	for (id = 0; id < W_COUNT; id++) {
+		if (!(command->takes & 1ULL << id) || args.value[id].given)
+			continue;
+		/* The selector's words stand behind "sel", where src and dst are its own. */
+		if (command->takes & WORD(SEL) &&
+		    (args.value[W_SEL].given ? id == W_SRC || id == W_DST : is_selector_word(id)))
+			continue;
+		next.words |= 1ULL << id;
+	}
+	return next;
+}

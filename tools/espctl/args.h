@@ -123,6 +123,15 @@ extern const char *const life_names[4];
 extern const char *const action_names[3];
 
 int args_parse(struct args *args, char **words, int count);
+
+/* What may stand behind words: one of these, or the value of one. */
+struct args_next {
+	unsigned long long words;
+	enum word value;		/* W_COUNT: none is due */
+};
+
+struct args_next args_next(const struct command *command, char **words, int count);
+const char *word_choice(enum word id, unsigned int i);
 const char *word_name(enum word id);
 const char *word_value(enum word id);
 const char *word_help(enum word id);

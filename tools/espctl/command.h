@@ -40,6 +40,7 @@ const char *command_verb(const struct command *command);
 int command_run(char **words, int count, bool json);
 
 int file_run(const char *name);
+int complete_words(char **words, int count);
 
 int doctor(struct args *args);
 int explain(struct args *args);

@@ -15,8 +15,18 @@ void say_place(const char *file, unsigned int line)
 	place_line = line;
 }
 
+static bool silent;
+
+/* From now on, for whoever asks in the middle of what is being typed. */
+void say_nothing(void)
+{
+	silent = true;
+}
+
 static void say(const char *kind, const char *fmt, va_list ap)
 {
+	if (silent)
+		return;
 	/* One line each, in order with what was printed before. */
 	fflush(stdout);
 	fputs("espctl: ", stderr);

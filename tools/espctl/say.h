@@ -20,6 +20,7 @@ int refuse(const char *fmt, ...) __printf(1, 2);
 int misuse(const char *fmt, ...) __printf(1, 2);
 void warn(const char *fmt, ...) __printf(1, 2);
 
+void say_nothing(void);
 void say_place(const char *file, unsigned int line);
 
 const char *nearest(const char *word, const char *const *known, size_t count);

@@ -71,6 +71,12 @@ const char *suite_nearest(const char *name)
 	return begin > 3 ? NULL : nearest(name, names, count);
 }
 
+/* The i-th, NULL behind the last. */
+const char *suite_name(size_t i)
+{
+	return i < SUITES ? suites[i].name : NULL;
+}
+
 size_t suite_key_len(const struct suite *suite)
 {
 	return suite->enc_len + suite->salt_len + suite->auth_len;

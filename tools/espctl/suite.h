@@ -21,6 +21,7 @@ struct suite {
 
 const struct suite *suite_find(const char *name);
 const char *suite_nearest(const char *name);
+const char *suite_name(size_t i);
 size_t suite_key_len(const struct suite *suite);
 void suite_key_text(const struct suite *suite, char *text, size_t size);
 

@@ -184,6 +184,61 @@ else
 	not_ok genkey-lengths "keys of other lengths than 'suites' says:$bad"
 fi
 
+# offers NAME SENTENCE WORDS LINE: what bash's completion makes of a line
+offers()
+{
+	local got
+	got=$(
+		PATH=$DIR:$PATH
+		# shellcheck source=/dev/null
+		. ./espctl.bash-completion
+		COMP_LINE=$4 COMP_POINT=${#4}
+		read -ra COMP_WORDS <<<"$4"
+		# shellcheck disable=SC2034  # what bash sets
+		COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+		"$(complete -p espctl | sed 's/.*-F \([^ ]*\).*/\1/')" espctl
+		echo "${COMPREPLY[*]}"
+	)
+	if [ "$got" = "$3" ]; then
+		ok "complete-$1" "$2"
+	else
+		not_ok "complete-$1" "'$4' is completed with '$got', not '$3'"
+	fi
+}
+
+ln -s "$(readlink -f "$ESPCTL")" "$DIR/espctl"
+offers noun "commands" "sa save stats suites" "espctl s"
+offers verb "what can be done to SAs" "add reserve update del show flush" "espctl sa "
+offers verb-begun "the beginning of it" "del" "espctl policy d"
+offers options "options" "--json --file --help --version" "espctl --"
+offers word "words of a command" "soft-bytes soft-packets soft-seconds soft-use-seconds" "espctl sa add spi 5 so"
+offers taken "no word twice" "dst dummy dscp df" "espctl sa add dir out d"
+offers value "values of a word" "tunnel" "espctl sa add mode tu"
+offers switch "on and off" "off on" "espctl sa add esn "
+offers sel "behind sel, src once more" "src" "espctl -j sa add src 10.0.0.1 sel sr"
+offers suite "suites" "chacha20poly1305" "espctl sa add suite ch"
+offers bare-suite "suites behind genkey" "null-sha256 null-sha384 null-sha512" "espctl genkey n"
+offers proto "protocols" "udp udplite" "espctl policy add proto u"
+offers number "nothing where it is a number" "" "espctl sa add spi "
+offers explain "nothing where it is an address of a packet" "" "espctl explain "
+offers explain-word "words behind values that stand alone" "proto" "espctl explain 2001:db8::1 2001:db8::2 p"
+touch "$DIR/there.key"
+offers file "files of keys" "$DIR/there.key" "espctl sa add key-file $DIR/th"
+offers conf "files behind -f" "$DIR/there.key" "espctl -f $DIR/th"
+mkdir "$DIR/keys"
+offers dir "directories of keys" "$DIR/keys" "espctl save key-dir $DIR/k"
+offers unknown "nothing behind what is no command" "" "espctl frobnicate "
+bad=
+for command in $("$ESPCTL" --help | sed -n 's/^  espctl \([a-z]*\).*/\1/p' | sort -u); do
+	"$ESPCTL" complete "$command" | grep -qx "$command" || bad="$bad $command"
+done
+if [ -z "$bad" ]; then
+	ok complete-all "every command of --help is offered"
+else
+	not_ok complete-all "commands of --help that are not offered:$bad"
+fi
+refused option-typo 2 "unknown option '--jsno': did you mean '--json'?" --jsno
+
 prints version "--version" '^espctl [0-9.]+$' --version
 prints help "--help" '^Example: ' --help
 prints help-noun "sa --help" '^  espctl sa flush$' sa --help
