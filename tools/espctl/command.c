@@ -202,6 +202,15 @@ const struct command commands[] = {
 		.bare = W_SUITE,
 		.run = suite_genkey,
 	},
+	{
+		.name = "fingerprint",
+		.usage = "SUITE key-file FILE|fd:N|-",
+		.about = "print the fingerprint that an SA of this suite and key has at both ends",
+		.takes = WORD(KEY_FILE),
+		.needs = WORD(KEY_FILE),
+		.bare = W_SUITE,
+		.run = suite_fingerprint,
+	},
 };
 
 const unsigned int commands_count = ARRAY_SIZE(commands);

@@ -59,6 +59,7 @@ int sa_flush(struct args *args);
 int stats_show(struct args *args);
 int suite_show(struct args *args);
 int suite_genkey(struct args *args);
+int suite_fingerprint(struct args *args);
 int top(struct args *args);
 int trace(struct args *args);
 

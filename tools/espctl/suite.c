@@ -7,12 +7,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <json-c/json.h>
+#include <esp_mod.h>
 #include "command.h"
 #include "key.h"
 #include "out.h"
 #include "say.h"
+#include "sha256.h"
 #include "suite.h"
 #include "util.h"
+
+enum {
+	FINGERPRINT_TEXT = 16,
+	KEY_TEXT_MAX = 2 * KEY_BYTES_MAX + 128,
+};
 
 /* name, cipher key, salt, integrity key, IV, ICV */
 #define SIZES(what, ...) what(128, __VA_ARGS__), what(192, __VA_ARGS__), what(256, __VA_ARGS__)
@@ -167,50 +174,126 @@ static int write_all(const char *text, size_t len)
 	return 0;
 }
 
-static int genkey_write(const struct suite *suite, const struct key *key)
+static void hex_write(const __u8 *bytes, size_t len, char *text)
 {
 	static const char digits[] = "0123456789abcdef";
-	char text[2 * sizeof(key->bytes) + 1];
-	size_t len = suite_key_len(suite), i;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		*text++ = digits[bytes[i] >> 4];
+		*text++ = digits[bytes[i] & 15];
+	}
+}
+
+/* As the kernel names a key: the beginning of SHA-256 over the suite's name, a zero and the key. */
+static void fingerprint_write(const struct suite *suite, const struct key *key, char *text)
+{
+	__u8 named[ESP_MOD_SUITE_NAME_MAX + 1 + KEY_BYTES_MAX], digest[SHA256_LEN];
+	size_t name = strlen(suite->name) + 1;
+
+	key_guard();
+	memcpy(named, suite->name, name);
+	memcpy(named + name, key->bytes, suite_key_len(suite));
+	sha256(named, name + suite_key_len(suite), digest);
+	key_wipe(named, sizeof(named));
+	hex_write(digest, FINGERPRINT_TEXT / 2, text);
+}
+
+/* A line of hex, or an object; not by json-c, which would keep a copy. */
+static int genkey_write(const struct suite *suite, const struct key *key, bool json)
+{
+	char text[KEY_TEXT_MAX];
+	size_t len = 0;
 	int err;
 
 	key_guard();
-	for (i = 0; i < len; i++) {
-		text[2 * i] = digits[key->bytes[i] >> 4];
-		text[2 * i + 1] = digits[key->bytes[i] & 15];
+	if (json)
+		len = sprintf(text, "{ \"suite\": \"%s\", \"key\": \"", suite->name);
+	hex_write(key->bytes, suite_key_len(suite), text + len);
+	len += 2 * suite_key_len(suite);
+	if (json) {
+		len += sprintf(text + len, "\", \"fingerprint\": \"");
+		fingerprint_write(suite, key, text + len);
+		len += FINGERPRINT_TEXT;
+		len += sprintf(text + len, "\" }");
 	}
-	text[2 * len] = '\n';
-	err = write_all(text, 2 * len + 1);
+	text[len++] = '\n';
+	err = write_all(text, len);
 	key_wipe(text, sizeof(text));
 	return err;
 }
 
+/* The suite that stands behind the command's name, or NULL; why has been said. */
+static const struct suite *suite_named(const struct args *args)
+{
+	const char *name = args->value[W_SUITE].said.value, *what = args->command->name, *meant;
+	const struct suite *suite = suite_find(name);
+
+	if (suite)
+		return suite;
+	meant = suite_nearest(name);
+	if (meant)
+		misuse("%s %s: no such suite: did you mean '%s'?", what, name, meant);
+	else
+		misuse("%s %s: no such suite: 'espctl suites' lists them", what, name);
+	return NULL;
+}
+
 int suite_genkey(struct args *args)
 {
-	const char *name = args->value[W_SUITE].said.value;
-	const struct suite *suite = suite_find(name);
-	const char *meant;
+	const struct suite *suite = suite_named(args);
 	struct stat st;
 	struct key key;
 	int err;
 
-	if (!suite) {
-		meant = suite_nearest(name);
-		if (meant)
-			return misuse("genkey %s: no such suite: did you mean '%s'?", name, meant);
-		return misuse("genkey %s: no such suite: 'espctl suites' lists them", name);
-	}
-	if (args->json)
-		return misuse("genkey: a key is a line of hex, not JSON: leave out -j");
+	if (!suite)
+		return STATUS_USAGE;
 	key_guard();
 	/* 256 bytes or less come whole or not at all. */
 	if (getrandom(key.bytes, suite_key_len(suite), 0) != (ssize_t)suite_key_len(suite))
 		err = refuse("genkey: no random numbers: %s", strerror(errno));
 	else
-		err = genkey_write(suite, &key);
+		err = genkey_write(suite, &key, args->json);
 	key_wipe(&key, sizeof(key));
 	if (!err && !fstat(STDOUT_FILENO, &st) && S_ISREG(st.st_mode) &&
 	    st.st_mode & 044)
 		warn("genkey: other users may read the file; 'umask 077' before keeps them out");
 	return err;
+}
+
+static int fingerprint_print(const struct suite *suite, const char *text, bool json)
+{
+	struct json_object *o;
+
+	if (!json) {
+		puts(text);
+		return out_done();
+	}
+	o = json_object_new_object();
+	json_add_string(o, "suite", suite->name);
+	json_add_string(o, "fingerprint", text);
+	return json_print(o);
+}
+
+int suite_fingerprint(struct args *args)
+{
+	const char *from = args->value[W_KEY_FILE].said.value;
+	const struct suite *suite = suite_named(args);
+	char text[FINGERPRINT_TEXT + 1] = "", parts[64];
+	struct key key;
+	int err;
+
+	if (!suite)
+		return STATUS_USAGE;
+	key_guard();
+	err = key_read(&key, from);
+	if (!err && key.len != suite_key_len(suite)) {
+		suite_key_text(suite, parts, sizeof(parts));
+		err = refuse("key-file %s: %s takes %zu bytes: %s; this key has %zu", from,
+			     suite->name, suite_key_len(suite), parts, key.len);
+	}
+	if (!err)
+		fingerprint_write(suite, &key, text);
+	key_wipe(&key, sizeof(key));
+	return err ?: fingerprint_print(suite, text, args->json);
 }

@@ -149,13 +149,22 @@ printf '%0400d' 0 > "$DIR/long"
 refused key-long 1 "key-file $DIR/long: longer than the key of any suite" "${sa[@]}" key-file "$DIR/long"
 head -c 65536 /dev/zero | tr '\0' ' ' > "$DIR/large"
 refused key-large 1 "key-file $DIR/large: too large for a key in hex" "${sa[@]}" key-file "$DIR/large"
-chmod 644 "$DIR/odd"
-"$ESPCTL" "${sa[@]}" key-file "$DIR/odd" 2>&1 |
-	grep -qxF "espctl: warning: key-file $DIR/odd: other users may read it; 'chmod 600' keeps them out"
-case ${PIPESTATUS[1]} in
-0) ok key-exposed "a key file that others may read is warned of" ;;
-*) not_ok key-exposed "no warning for a key file that others may read" ;;
-esac
+# warns NAME MODE SENTENCE: of a key file of that mode, or not if the sentence is empty
+warns()
+{
+	local got
+	chmod "$2" "$DIR/odd"
+	got=$("$ESPCTL" "${sa[@]}" key-file "$DIR/odd" 2>&1 | grep -F warning)
+	if [ "$got" = "${3:+espctl: warning: key-file $DIR/odd: $3}" ]; then
+		ok "key-$1" "a key file of mode $2: ${3:-no warning}"
+	else
+		not_ok "key-$1" "a key file of mode $2 has '$got'"
+	fi
+}
+warns exposed 604 "other users may read it; 'chmod 600' keeps them out"
+warns exposed-group 640 "other users may read it; 'chmod 600' keeps them out"
+warns changeable 620 "other users may change it; 'chmod 600' keeps them out"
+warns private 400 ""
 if "$ESPCTL" "${sa[@]}" key $hex 2>&1 | grep -q 0011; then
 	not_ok key-echo "a key typed by mistake is repeated in the error"
 else
@@ -167,6 +176,7 @@ refused genkey-typo 2 "genkey aes128gcm: no such suite: did you mean 'aes128gcm1
 refused genkey-unknown 2 "genkey rot13: no such suite: 'espctl suites' lists them" genkey rot13
 prints genkey "prints 20 bytes of hex for aes128gcm16" '^[0-9a-f]{40}$' genkey aes128gcm16
 prints genkey-chacha "prints 36 bytes for chacha20poly1305" '^[0-9a-f]{72}$' genkey chacha20poly1305
+prints genkey-json "prints an object with -j" '^\{ "suite": "aes128gcm16", "key": "[0-9a-f]{40}", "fingerprint": "[0-9a-f]{16}" \}$' -j genkey aes128gcm16
 prints genkey-longest "prints 100 bytes for aes256ctr-sha512" '^[0-9a-f]{200}$' genkey aes256ctr-sha512
 if [ "$("$ESPCTL" genkey aes128gcm16)" != "$("$ESPCTL" genkey aes128gcm16)" ]; then
 	ok genkey-twice "two keys differ"
@@ -182,6 +192,24 @@ if [ -z "$bad" ]; then
 	ok genkey-lengths "every suite's key is as long as 'suites' says"
 else
 	not_ok genkey-lengths "keys of other lengths than 'suites' says:$bad"
+fi
+
+refused fingerprint-what 2 "fingerprint: missing: SUITE" fingerprint
+refused fingerprint-key 2 "fingerprint: missing: key-file FILE|fd:N|-" fingerprint aes128gcm16
+refused fingerprint-typo 2 "fingerprint aes128gcm1: no such suite: did you mean 'aes128gcm16'?" fingerprint aes128gcm1 key-file -
+refused fingerprint-argv 2 "$no_argv" fingerprint aes128gcm16 key-file $hex
+printf '%s00\n' $hex > "$DIR/21"
+refused fingerprint-length 1 "key-file $DIR/21: aes128gcm16 takes 20 bytes: cipher 16 + salt 4; this key has 21" fingerprint aes128gcm16 key-file "$DIR/21"
+bad=
+for suite in $("$ESPCTL" suites | awk 'NR > 1 { print $1 }'); do
+	"$ESPCTL" genkey "$suite" > "$DIR/key"
+	want=$({ printf '%s\0' "$suite"; printf '%b' "$(sed 's/../\\x&/g' "$DIR/key")"; } | sha256sum)
+	[ "$("$ESPCTL" fingerprint "$suite" key-file - < "$DIR/key")" = "${want::16}" ] || bad="$bad $suite"
+done
+if [ -z "$bad" ]; then
+	ok fingerprint "is what sha256sum says of suite and key, for every suite"
+else
+	not_ok fingerprint "is not what sha256sum says for:$bad"
 fi
 
 # offers NAME SENTENCE WORDS LINE: what bash's completion makes of a line
