@@ -69,6 +69,7 @@ void key_guard(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* Not unlocked, for another key may be on the same page; the process ends soon. */
 void key_wipe(void *memory, size_t size)
 {
 	explicit_bzero(memory, size);
@@ -99,8 +100,15 @@ static void warn_if_exposed(int fd, const char *from)
 {
 	struct stat st;
 
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_mode & 044)
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return;
+	if (st.st_mode & 044)
 		warn("key-file %s: other users may read it; 'chmod 600' keeps them out", from);
+	else if (st.st_mode & 022)
+		warn("key-file %s: other users may change it; 'chmod 600' keeps them out", from);
+	else if (st.st_uid && st.st_uid != geteuid())
+		warn("key-file %s: it belongs to another user, who may read it; 'chown root' takes it away",
+		     from);
 }
 
 static int hex_digit(char c)
