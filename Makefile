@@ -26,9 +26,9 @@ generate:
 	@scripts/generate
 
 install: all
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	$(MAKE) -C tools/espctl install
-	depmod -a
+	test -n "$(DESTDIR)" || depmod -a
 
 clean:
 	-test ! -e "$(KDIR)/Makefile" || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
@@ -45,7 +45,7 @@ help:
 	@echo '  all       - the module, for KDIR=, and espctl [default]'
 	@echo '  module    - esp_mod.ko'
 	@echo '  espctl    - tools/espctl/espctl'
-	@echo '  install   - both, for the kernel of KDIR='
+	@echo '  install   - both, for the kernel of KDIR=, with man pages and a unit'
 	@echo '  generate  - what is made from netlink_uapi/esp_mod.yaml'
 	@echo '  clean     - remove what was built'
 

@@ -265,6 +265,53 @@ if [ -z "$bad" ]; then
 else
 	not_ok complete-all "commands of --help that are not offered:$bad"
 fi
+# Help and the nearest word at every level
+bad=
+while read -r command; do
+	# shellcheck disable=SC2086  # words
+	"$ESPCTL" $command --help > "$DIR/out" 2> "$DIR/err" && [ ! -s "$DIR/err" ] &&
+		grep -q "^  espctl $command" "$DIR/out" || bad="$bad,$command"
+done < <("$ESPCTL" --help | sed -nE 's/^  espctl ((sa|policy) [a-z]+|[a-z]+).*/\1/p' | sort -u; echo sa; echo policy)
+if [ -z "$bad" ]; then
+	ok help-all "each command and noun has its --help"
+else
+	not_ok help-all "no --help of:$bad"
+fi
+# Two letters change their places.
+swapped()
+{
+	echo "${1::${#1} - 2}${1: -1}${1: -2:1}"
+}
+bad=
+tried=0
+while read -r command; do
+	before=${command% *}
+	[ "$before" != "$command" ] || before=
+	# shellcheck disable=SC2086  # words
+	for word in "$command" $("$ESPCTL" complete $command ""); do
+		case $word in
+		# Two letters are too few for a guess.
+		??)	continue ;;
+		"$command") typed="$before $(swapped "${command##* }")" want=${command##* } ;;
+		*)	case $command in
+			explain) typed="explain 10.0.0.1 10.0.0.2 $(swapped "$word")" ;;
+			genkey|fingerprint) continue ;;
+			*) typed="$command $(swapped "$word")" ;;
+			esac
+			want=$word ;;
+		esac
+		# Two that are the same stay as they are.
+		[ "${typed##* }" != "$want" ] || continue
+		tried=$((tried + 1))
+		# shellcheck disable=SC2086  # words
+		"$ESPCTL" $typed 2>&1 | grep -qF "did you mean '$want'?" || bad="$bad,$typed"
+	done
+done < <("$ESPCTL" --help | sed -nE 's/^  espctl ((sa|policy) [a-z]+|[a-z]+).*/\1/p' | sort -u)
+if [ -z "$bad" ] && [ $tried -gt 80 ]; then
+	ok nearest-all "$tried words, each with two letters swapped: the right one is proposed"
+else
+	not_ok nearest-all "of $tried words, these are not answered with the right one:$bad"
+fi
 refused option-typo 2 "unknown option '--jsno': did you mean '--json'?" --jsno
 
 prints version "--version" '^espctl [0-9.]+$' --version
