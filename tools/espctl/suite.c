@@ -6,13 +6,13 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <sha256.h>
 #include <json-c/json.h>
 #include <esp_mod.h>
 #include "command.h"
 #include "key.h"
 #include "out.h"
 #include "say.h"
-#include "sha256.h"
 #include "suite.h"
 #include "util.h"
 
@@ -188,14 +188,15 @@ static void hex_write(const __u8 *bytes, size_t len, char *text)
 /* As the kernel names a key: the beginning of SHA-256 over the suite's name, a zero and the key. */
 static void fingerprint_write(const struct suite *suite, const struct key *key, char *text)
 {
-	__u8 named[ESP_MOD_SUITE_NAME_MAX + 1 + KEY_BYTES_MAX], digest[SHA256_LEN];
-	size_t name = strlen(suite->name) + 1;
+	__u8 digest[SHA256_DIGEST_LENGTH];
+	SHA256_CTX state;
 
 	key_guard();
-	memcpy(named, suite->name, name);
-	memcpy(named + name, key->bytes, suite_key_len(suite));
-	sha256(named, name + suite_key_len(suite), digest);
-	key_wipe(named, sizeof(named));
+	SHA256Init(&state);
+	SHA256Update(&state, (const void *)suite->name, strlen(suite->name) + 1);
+	SHA256Update(&state, key->bytes, suite_key_len(suite));
+	SHA256Final(digest, &state);
+	key_wipe(&state, sizeof(state));
 	hex_write(digest, FINGERPRINT_TEXT / 2, text);
 }
 
