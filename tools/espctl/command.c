@@ -138,9 +138,10 @@ const struct command commands[] = {
 	},
 	{
 		.name = "stats",
-		.usage = "[all]",
-		.about = "show the counters that are not zero, or all, and what they mean",
-		.takes = WORD(ALL),
+		.usage = "[all | sa ID | policy ID]",
+		.about = "show the counters that are not zero, or all, or what an SA or a policy\n"
+			 "      has dropped, and what they mean",
+		.takes = WORD(ALL) | WORD(OF_SA) | WORD(OF_POLICY),
 		.bare = W_COUNT,
 		.run = stats_show,
 	},

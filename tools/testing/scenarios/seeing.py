@@ -51,6 +51,9 @@ def traced(lab, a, g1, g2, near, far):
     near.sendto(b"discarded", ("10.2.0.2", 7001))
     near.sendto(b"lonely", ("10.2.0.2", 7002))
     counts.become(out_discard=1, out_no_sa=1)
+    for number, name in ((policy, "out_discard"), (lonely, "out_no_sa")):
+        shown = json.loads(g1.espctl(f"-j stats policy {number}").stdout)
+        equal([(c["name"], c["value"], c["drop"]) for c in shown], [(name, 1, True)], f"stats policy {number}")
     said = everything.stop()
     want = {"src": "10.1.0.2", "dst": "10.2.0.2", "protocol": 17, "sport": 5001}
     equal([{key: line.get(key) for key in ("reason", "policy", "dport", "len", "reqid")} for line in said],
