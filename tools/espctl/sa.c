@@ -388,6 +388,12 @@ static void add_life(struct json_object *o, const struct nlattr **attr)
 				NAME_OF(life_names, nl_number(attr[ESPM_A_SA_HARD_LIMIT])));
 }
 
+static void add_given(struct json_object *o, const char *key, const struct nlattr *attr)
+{
+	if (attr)
+		json_add_string(o, key, nl_string(attr));
+}
+
 struct json_object *sa_json(const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr[ESPM_A_SA_MAX + 1];
@@ -404,7 +410,7 @@ struct json_object *sa_json(const struct nlmsghdr *nlh)
 	json_add_string(o, "mode", NAME_OF(mode_names, nl_number(attr[ESPM_A_SA_MODE])));
 	json_add_addr(o, "src", attr[ESPM_A_SA_SRC]);
 	json_add_addr(o, "dst", attr[ESPM_A_SA_DST]);
-	json_add_string(o, "suite", nl_string(attr[ESPM_A_SA_SUITE]));
+	add_given(o, "suite", attr[ESPM_A_SA_SUITE]);
 	json_add_number(o, "reqid", attr[ESPM_A_SA_REQID]);
 	json_object_object_add(o, "esn",
 			       json_object_new_boolean(nl_number(attr[ESPM_A_SA_ESN])));
@@ -418,8 +424,9 @@ struct json_object *sa_json(const struct nlmsghdr *nlh)
 	json_add_number(o, "packets", attr[ESPM_A_SA_PACKETS]);
 	json_add_number(o, "bytes", attr[ESPM_A_SA_BYTES]);
 	hex_text(attr[ESPM_A_SA_FINGERPRINT], text, sizeof(text));
-	json_add_string(o, "fingerprint", text);
-	json_add_string(o, "driver", nl_string(attr[ESPM_A_SA_DRIVER]));
+	if (*text)
+		json_add_string(o, "fingerprint", text);
+	add_given(o, "driver", attr[ESPM_A_SA_DRIVER]);
 	json_add_number(o, "overhead", attr[ESPM_A_SA_OVERHEAD]);
 	json_add_number(o, "mtu", attr[ESPM_A_SA_MTU]);
 	json_object_object_add(o, "mss_clamp",

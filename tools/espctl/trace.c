@@ -276,11 +276,11 @@ static int print_json(const struct dropped *dropped, const char *sentence)
 	}
 	if (dropped->sa) {
 		snprintf(text, sizeof(text), "0x%08x", dropped->spi);
-		json_object_object_add(o, "sa", json_object_new_int(dropped->sa));
+		json_object_object_add(o, "sa", json_object_new_int64(dropped->sa));
 		json_add_string(o, "spi", text);
 	}
 	if (dropped->policy)
-		json_object_object_add(o, "policy", json_object_new_int(dropped->policy));
+		json_object_object_add(o, "policy", json_object_new_int64(dropped->policy));
 	if (dropped->reqid)
 		json_object_object_add(o, "reqid", json_object_new_int64(dropped->reqid));
 	return json_print(o);
