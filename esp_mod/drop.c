@@ -101,3 +101,55 @@ void espm_drop(struct espm_net *en, struct espm_sa *sa, struct espm_policy *poli
 		read(skb, &packet);
 	trace_drop(en, sa, policy, &packet, why);
 }
+
+/* The kernel's own reason, for who watches skb:kfree_skb; it has none for most of ours. */
+static enum skb_drop_reason reason_of(enum espm_counter why)
+{
+	switch (why) {
+	case ESPM_IN_MALFORMED:
+	case ESPM_IN_TRAILER:
+		return SKB_DROP_REASON_PKT_TOO_SMALL;
+	case ESPM_IN_INNER:
+	case ESPM_IN_UNREADABLE:
+	case ESPM_OUT_UNREADABLE:
+		return SKB_DROP_REASON_IP_INHDR;
+	case ESPM_IN_NO_MEMORY:
+	case ESPM_OUT_NO_MEMORY:
+		return SKB_DROP_REASON_NOMEM;
+	case ESPM_IN_NO_ROUTE:
+		return SKB_DROP_REASON_IP_INNOROUTES;
+	case ESPM_OUT_NO_ROUTE:
+		return SKB_DROP_REASON_IP_OUTNOROUTES;
+	case ESPM_OUT_TOO_BIG:
+	case ESPM_OUT_TOO_LONG:
+		return SKB_DROP_REASON_PKT_TOO_BIG;
+	case ESPM_OUT_SEGMENT:
+		return SKB_DROP_REASON_SKB_GSO_SEG;
+	case ESPM_OUT_HELD:
+	case ESPM_IN_SELECTOR:
+	case ESPM_IN_POLICY:
+		return SKB_DROP_REASON_NETFILTER_DROP;
+	default:
+		return SKB_DROP_REASON_NOT_SPECIFIED;
+	}
+}
+
+/**
+ * espm_drop_free() - a packet goes no further, and is ours to free
+ * @en: the namespace
+ * @sa: the SA to blame, or NULL
+ * @policy: the policy that decided, or NULL
+ * @skb: the packet, used up; NULL where the stack has taken it and said that it cannot
+ * @why: the counter; where that is no drop, the packet has served
+ *
+ * Context: any, under rcu_read_lock().
+ */
+void espm_drop_free(struct espm_net *en, struct espm_sa *sa, struct espm_policy *policy,
+		    struct sk_buff *skb, enum espm_counter why)
+{
+	espm_drop(en, sa, policy, skb, why);
+	if (espm_counter_is_drop(why))
+		kfree_skb_reason(skb, reason_of(why));
+	else
+		consume_skb(skb);
+}

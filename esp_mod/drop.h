@@ -31,5 +31,7 @@ struct espm_dropped {
 
 void espm_drop(struct espm_net *en, struct espm_sa *sa, struct espm_policy *policy,
 	       const struct sk_buff *skb, enum espm_counter why);
+void espm_drop_free(struct espm_net *en, struct espm_sa *sa, struct espm_policy *policy,
+		    struct sk_buff *skb, enum espm_counter why);
 
 #endif /* _ESPM_DROP_H */

@@ -80,9 +80,8 @@ static void drop_all(struct espm_net *en, struct sk_buff_head *packets)
 
 	while ((skb = __skb_dequeue(packets))) {
 		rcu_read_lock();
-		espm_drop(en, NULL, NULL, skb, ESPM_OUT_HELD);
+		espm_drop_free(en, NULL, NULL, skb, ESPM_OUT_HELD);
 		rcu_read_unlock();
-		kfree_skb(skb);
 	}
 }
 

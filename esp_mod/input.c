@@ -452,8 +452,7 @@ static void input_one(const struct espm_ingress *ingress, struct sk_buff *skb)
 	return;
 
 drop:
-	espm_drop(sa->en, sa, NULL, skb, why);
-	kfree_skb(skb);
+	espm_drop_free(sa->en, sa, NULL, skb, why);
 	espm_sa_put(sa);
 }
 
@@ -465,8 +464,7 @@ static void input_segments(struct espm_net *en, struct sk_buff *skb)
 
 	segments = skb_gso_segment(skb, 0);
 	if (IS_ERR_OR_NULL(segments)) {
-		espm_drop(en, NULL, NULL, skb, ESPM_IN_MALFORMED);
-		kfree_skb(skb);
+		espm_drop_free(en, NULL, NULL, skb, ESPM_IN_MALFORMED);
 		return;
 	}
 	consume_skb(skb);
@@ -478,9 +476,10 @@ static void input_segments(struct espm_net *en, struct sk_buff *skb)
 			break;
 		case ESPM_ACCEPT:
 			/* The others of its train are ESP; it cannot go back alone. */
-			espm_drop(en, NULL, NULL, segment, ESPM_IN_MALFORMED);
-			fallthrough;
+			espm_drop_free(en, NULL, NULL, segment, ESPM_IN_MALFORMED);
+			break;
 		default:
+			/* Counted already */
 			kfree_skb(segment);
 			break;
 		}
@@ -716,8 +715,7 @@ int espm_input_transport(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	/* Destination NAT drops the route. */
 	if (!skb_dst(skb) && route_again(skb)) {
-		espm_drop(espm_net_of(net), NULL, NULL, skb, ESPM_IN_NO_ROUTE);
-		kfree_skb(skb);
+		espm_drop_free(espm_net_of(net), NULL, NULL, skb, ESPM_IN_NO_ROUTE);
 		return NET_RX_DROP;
 	}
 	return dst_input(skb);
@@ -819,8 +817,9 @@ void espm_input_done(struct espm_op *op, int err)
 	}
 	if (why != ESPM_PASS) {
 		rcu_read_lock();
-		espm_drop(op->sa->en, op->sa, NULL, op->skb, why);
+		espm_drop_free(op->sa->en, op->sa, NULL, op->skb, why);
 		rcu_read_unlock();
+		op->skb = NULL;
 	}
 	if (why == ESPM_IN_ICV)
 		espm_event_raise_icv(op->sa);

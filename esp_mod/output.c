@@ -605,7 +605,8 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 
 	why = wrap(op, way, fit);
 	if (why != ESPM_PASS) {
-		espm_drop(op->sa->en, op->sa, egress->policy, op->skb, why);
+		espm_drop_free(op->sa->en, op->sa, egress->policy, op->skb, why);
+		op->skb = NULL;
 		espm_op_free(op);
 		return;
 	}
@@ -613,8 +614,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 	return;
 
 drop:
-	espm_drop(egress->sa->en, egress->sa, egress->policy, skb, why);
-	kfree_skb(skb);
+	espm_drop_free(egress->sa->en, egress->sa, egress->policy, skb, why);
 	espm_sa_put(egress->sa);
 }
 
@@ -694,8 +694,7 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 	return;
 
 drop:
-	espm_drop(sa->en, sa, egress->policy, skb, why);
-	kfree_skb(skb);
+	espm_drop_free(sa->en, sa, egress->policy, skb, why);
 	dst_release(way.dst);
 	espm_sa_put(sa);
 }
@@ -770,8 +769,9 @@ void espm_output_done(struct espm_op *op, int err)
 		return;
 	if (err) {
 		rcu_read_lock();
-		espm_drop(op->sa->en, op->sa, NULL, op->skb, ESPM_OUT_CRYPTO);
+		espm_drop_free(op->sa->en, op->sa, NULL, op->skb, ESPM_OUT_CRYPTO);
 		rcu_read_unlock();
+		op->skb = NULL;
 		espm_op_free(op);
 		return;
 	}

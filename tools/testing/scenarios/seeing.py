@@ -7,11 +7,14 @@
 
 import json
 import os
+import socket
 import subprocess
 import time
 
-from lab import ESPCTL, Counts, Wire, ask, check, drain, equal, eventually, ipv4, udp
+from lab import (ESPCTL, IP_MTU_DISCOVER, PMTUDISC_DONT, Counts, Wire, ask, check, drain, equal,
+                 eventually, ipv4, udp)
 
+PMTUDISC_DO = 2
 INSTANCES = "/sys/kernel/tracing/instances"
 
 
@@ -112,6 +115,28 @@ def gaps(lab, g1, g2, near, far):
     player.close()
 
 
+def reasons(g1, near, far):
+    """Who watches the kernel's own tracepoint is told the kernel's reason."""
+    base = f"{INSTANCES}/reasons"
+    os.mkdir(base)
+    try:
+        with open(base + "/events/skb/kfree_skb/enable", "w", encoding="ascii") as file:
+            file.write("1")
+        counts = Counts(g1)
+        near.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
+        near.sendto(bytes(1472), ("10.2.0.2", 5002))
+        counts.become(out_too_big=1)
+        near.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DONT)
+        with open(base + "/trace", encoding="ascii") as file:
+            said = [line for line in file if "PKT_TOO_BIG" in line]
+        equal(len(said), 1, "packets of which the kernel says that they are too big")
+    finally:
+        with open(base + "/events/skb/kfree_skb/enable", "w", encoding="ascii") as file:
+            file.write("0")
+        os.rmdir(base)
+    drain(far)
+
+
 def pinned(lab, g1, g2, near, far):
     """Output by the newest SA, or by the one that is pinned."""
     g1.silence()
@@ -193,6 +218,8 @@ def main(lab):
         traced(lab, a, g1, g2, near, far)
     with lab.test("gaps", "numbers that are lost and packets that come late are told apart from wrong keys"):
         gaps(lab, g1, g2, near, far)
+    with lab.test("reason", "drops have the kernel's own reason, too, where there is one"):
+        reasons(g1, near, far)
     with lab.test("pin", "the newest SA of a reqid sends, or the one that is pinned"):
         pinned(lab, g1, g2, near, far)
     with lab.test("top", "rates of each SA, the busiest first"):
