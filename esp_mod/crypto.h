@@ -8,7 +8,8 @@
  *	espm_output_done(op, espm_crypto_seal(op));
  *
  * and its continuation returns at once on -EINPROGRESS: the driver then calls
- * the same continuation later, with softirqs off.
+ * the same continuation later, with softirqs off. Between the two, spread.h may
+ * put a queue and another CPU.
  */
 #ifndef _ESPM_CRYPTO_H
 #define _ESPM_CRYPTO_H
@@ -19,6 +20,7 @@
 #include "proto.h"
 #include "suite.h"
 
+struct espm_lane;
 struct espm_sa;
 struct netlink_ext_ack;
 
@@ -35,6 +37,9 @@ struct netlink_ext_ack;
  * @next_at: inbound, offset of the byte that names ESP as next header
  * @encap: bytes of UDP header in front of ESP
  * @depth: layers of ESP that the packet has been given already
+ * @lane: where it waits for other CPUs, or NULL
+ * @finished: in a lane: its crypto is done
+ * @err: and what came of it
  * @room: bytes behind @req
  * @covered: with ESN, what SPI and high half cover during the operation
  * @iv: the IV as the transform wants it; it may write here
@@ -52,6 +57,9 @@ struct espm_op {
 	u32 next_at;
 	u8 encap;
 	u8 depth;
+	bool finished;
+	int err;
+	struct espm_lane *lane;
 	u32 room;
 	u32 covered;
 	u8 iv[ESPM_IV_MAX] __aligned(8);

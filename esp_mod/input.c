@@ -30,6 +30,7 @@
 #include "replay.h"
 #include "roam.h"
 #include "sa.h"
+#include "spread.h"
 #include "trailer.h"
 
 /* Layers of transport mode that this CPU is inside of. */
@@ -448,7 +449,7 @@ static void input_one(const struct espm_ingress *ingress, struct sk_buff *skb)
 	op->next_at = ingress->next_at;
 	op->encap = ingress->udp;
 	op->len = len;
-	espm_input_done(op, espm_crypto_open(op));
+	espm_spread(op);
 	return;
 
 drop:

@@ -14,6 +14,7 @@
 #include "netlink.h"
 #include "netns.h"
 #include "notify.h"
+#include "spread.h"
 
 static unsigned int net_id;
 
@@ -144,9 +145,12 @@ static int __init espm_init(void)
 	err = espm_sa_init();
 	if (err)
 		return err;
-	err = espm_dev_init();
+	err = espm_spread_init();
 	if (err)
 		goto err_sa;
+	err = espm_dev_init();
+	if (err)
+		goto err_spread;
 	/* Devices end before subsystems. */
 	err = register_pernet_subsys(&net_ops);
 	if (err)
@@ -165,6 +169,8 @@ err_net:
 	unregister_pernet_subsys(&net_ops);
 err_dev:
 	espm_dev_exit();
+err_spread:
+	espm_spread_exit();
 err_sa:
 	espm_sa_exit();
 	return err;
@@ -176,6 +182,7 @@ static void __exit espm_exit(void)
 	unregister_pernet_device(&sas_ops);
 	unregister_pernet_subsys(&net_ops);
 	espm_dev_exit();
+	espm_spread_exit();
 	espm_sa_exit();
 	espm_crypto_exit();
 	rcu_barrier();

@@ -21,6 +21,7 @@
 #include "netns.h"
 #include "output.h"
 #include "sa.h"
+#include "spread.h"
 #include "trailer.h"
 
 /*
@@ -610,7 +611,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 		espm_op_free(op);
 		return;
 	}
-	espm_output_done(op, espm_crypto_seal(op));
+	espm_spread(op);
 	return;
 
 drop:
@@ -720,7 +721,7 @@ static void output_dummy(struct espm_sa *sa, struct sk_buff *skb, const struct e
 	espm_encap_dummy(skb, way, op->seq + sa->iv_mix);
 	write_esp(op);
 	espm_count(sa->en, ESPM_OUT_DUMMY);
-	espm_output_done(op, espm_crypto_seal(op));
+	espm_spread(op);
 }
 
 /**

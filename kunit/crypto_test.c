@@ -518,6 +518,7 @@ static void op_gives_back_what_it_holds(struct kunit *test)
 	struct espm_op *op;
 
 	KUNIT_ASSERT_NOT_NULL(test, skb);
+	local_bh_disable();
 	percpu_ref_get(&sa->ref);
 	op = espm_op_alloc(sa, skb_get(skb));
 	KUNIT_ASSERT_NOT_NULL(test, op);
@@ -534,6 +535,7 @@ static void op_gives_back_what_it_holds(struct kunit *test)
 	espm_op_free(op);
 	KUNIT_EXPECT_EQ(test, refcount_read(&skb->users), 1);
 	kfree_skb(skb);
+	local_bh_enable();
 
 	/* The way of all SAs: were one reference too many left, it would stay. */
 	espm_sa_kill(sa);

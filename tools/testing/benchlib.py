@@ -234,17 +234,22 @@ class EspMod:
 
 
 class Pktgen:
-    """Packets from A to the drop at B, by the kernel's generator.
+    """Packets from A to where tc drops them, by the kernel's generator.
 
-    This process stays in B, for it reads how many came.
+    This process stays there, for it reads how many came.
     """
 
     def __init__(self):
         run("modprobe pktgen")
         self.mac = re.search(r"link/ether (\S+)", run("ip -n g1 link show lan"))[1]
-        enter("B")
-        self.counters = os.open("/proc/self/net/dev", os.O_RDONLY)
+        self.at("B", "eth0")
         self.aim(4)
+
+    def at(self, ns, dev):
+        """Where packets are dropped, and counted."""
+        enter(ns)
+        self.ns, self.dev = ns, dev
+        self.counters = os.open("/proc/self/net/dev", os.O_RDONLY)
 
     def aim(self, family, *more):
         """Datagrams of a family; more: lines for pktgen."""
@@ -258,12 +263,12 @@ class Pktgen:
         write("A", "/proc/net/pktgen/eth0", *lines, *more)
 
     def dropped(self):
-        said = run("tc -n B -s filter show dev eth0 ingress")
+        said = run(f"tc -n {self.ns} -s filter show dev {self.dev} ingress")
         return sum(map(int, re.findall(r"dropped (\d+)", said)))
 
     def received(self):
         table = os.pread(self.counters, 4096, 0).decode()
-        return int(re.search(r"eth0:\s*\d+\s+(\d+)", table)[1])
+        return int(re.search(rf"{self.dev}:\s*\d+\s+(\d+)", table)[1])
 
     def send(self, size, count, doze=False):
         """Nanoseconds that so many packets of so many bytes of IP took, the last one's arrival
@@ -422,3 +427,35 @@ def pcrypt(suite):
     with open("/proc/crypto", encoding="ascii") as file:
         if "pcrypt(" not in file.read():
             sys.exit(f"bench: no {alg}")
+
+
+MANY_NET, MANY_FIRST, MANY_LAST = "172.16.0.0/14", "172.16.0.0", "172.17.134.159"
+
+
+def private(path, flags):
+    """An opener for files with keys."""
+    return os.open(path, flags, 0o600)
+
+
+def apply(ns, lines):
+    """A file of espctl's commands."""
+    with open("/dev/shm/conf", "w", encoding="ascii") as file:
+        file.writelines(lines)
+    within(ns, f"{ESPCTL} -f /dev/shm/conf")
+
+
+def many(count):
+    """So many outbound SAs, and a policy for a host behind each, at g1."""
+    key = "/dev/shm/keys"
+    for first in range(0, count, 10_000):
+        lines = []
+        for number in range(first, min(first + 10_000, count)):
+            # Two outbound SAs must not share a key.
+            path = f"{key}.{number - first}"
+            with open(path, "w", encoding="ascii", opener=private) as file:
+                file.write(f"{number:040x}")
+            lines.append(f"sa add spi {0x10000 + number:#x} dir out mode tunnel src {G1[4]} dst {G2[4]} "
+                         f"suite aes128gcm16 key-file {path} reqid {10 + number}\n")
+            lines.append(f"policy add dir out src {NET_A[4]} dst 172.{16 + (number >> 16)}.{number >> 8 & 255}."
+                         f"{number & 255} priority 1 action protect reqid {10 + number}\n")
+        apply("g1", lines)
