@@ -403,7 +403,8 @@ def aead(suite, size):
         for block in re.split(r"testing speed of ", told)[1:]:
             if block.startswith(name) and way in block.splitlines()[0]:
                 points = {int(n): int(cycles) for n, cycles in re.findall(
-                    rf"\({bits} bit key, (\d+) byte blocks\): 1 operation in (\d+) cycles", block)}
+                    rf"\({bits} bit key, (\d+) byte blocks\):.*?1 operation in (\d+) cycles", block,
+                    re.S)}
         if not points:
             return None
         low = max(n for n in points if n <= text)
