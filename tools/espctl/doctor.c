@@ -58,7 +58,7 @@ static void __printf(5, 6) find(struct findings *findings, const char *check, bo
 		json_list_add(&findings->list, o);
 		return;
 	}
-	printf("%s%-4s%s  %-12s  %s\n", colour_on(colour), good ? "ok" : "BAD",
+	printf("%s%s%s  %-12s  %s\n", colour_on(colour), good ? "ok  " : "BAD ",
 	       colour_off(colour), check, text);
 	if (!good)
 		printf("      %-12s  -> %s\n", "", advice);
