@@ -647,7 +647,7 @@ int esp_mod_nl_apply_doit(struct sk_buff *skb, struct genl_info *info)
 	err = espm_nl_need(info, ESPM_A_APPLY_STEP, "a transaction needs a step");
 	if (err)
 		goto wipe;
-	t.step = kvcalloc(n, sizeof(*t.step), GFP_KERNEL);
+	t.step = kvcalloc(n, sizeof(*t.step), GFP_KERNEL_ACCOUNT);
 	if (!t.step) {
 		err = ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
 		goto wipe;
