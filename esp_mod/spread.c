@@ -186,9 +186,15 @@ static void called(void *lane)
  */
 static void call(struct espm_lane *lane)
 {
-	if (lane->cpu == smp_processor_id())
+	int err;
+
+	if (lane->cpu == smp_processor_id()) {
 		tasklet_schedule(&lane->deliver);
-	else if (smp_call_function_single_async(lane->cpu, &lane->call))
+		return;
+	}
+	err = smp_call_function_single_async(lane->cpu, &lane->call);
+	/* -EBUSY: an earlier call has yet to arrive, and will do. */
+	if (unlikely(err && err != -EBUSY))
 		deliver(lane);
 }
 
@@ -343,7 +349,7 @@ static void here(struct espm_lane *lane, struct espm_op *op)
 void espm_spread(struct espm_op *op)
 {
 	struct espm_lane *lane;
-	bool must_call, full;
+	bool must_call;
 	u32 waiting;
 
 	op->lane = NULL;
@@ -360,11 +366,14 @@ void espm_spread(struct espm_op *op)
 	op->finished = false;
 	op->lane = lane;
 	spin_lock(&lane->lock);
-	full = lane->tail - lane->head == RING;
-	if (!full) {
-		lane->ring[lane->tail % RING] = op;
-		WRITE_ONCE(lane->tail, lane->tail + 1);
+	/* Its own CPU does what others leave: so it is an asynchronous driver that is late. */
+	if (unlikely(lane->tail - lane->head == RING)) {
+		spin_unlock(&lane->lock);
+		go_on(op, -EBUSY);
+		return;
 	}
+	lane->ring[lane->tail % RING] = op;
+	WRITE_ONCE(lane->tail, lane->tail + 1);
 	waiting = lane->tail - lane->taken;
 	/* At the end of this round of softirqs: so a burst needs no call by others. */
 	must_call = !lane->called && !lane->delivering;
@@ -372,10 +381,6 @@ void espm_spread(struct espm_op *op)
 		lane->called = true;
 	spin_unlock(&lane->lock);
 
-	if (unlikely(full)) {
-		go_on(op, -EBUSY);
-		return;
-	}
 	if (must_call)
 		tasklet_schedule(&lane->deliver);
 	ask(waiting);
