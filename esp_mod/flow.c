@@ -217,8 +217,9 @@ void espm_flow_reverse(struct espm_flow *flow)
  * @brief: result
  * @skb: the packet, with its network header
  *
- * TCP or UDP in IPv4, whole, without options, and not IKE: nothing is hidden
- * in it, and nothing exempts it.
+ * TCP, UDP or ICMP in IPv4, whole, without options, and neither IKE nor an
+ * error: nothing is hidden in it, nothing exempts it, and no other packet is
+ * what it is about. (ICMP spares 1,000 of 25,000 instructions of an echo.)
  *
  * Context: any.
  * Return: false for any other packet.
@@ -229,14 +230,20 @@ bool espm_flow_brief(struct espm_brief *brief, const struct sk_buff *skb)
 	const __be16 *port = (const void *)(ip + 1);
 
 	if (*(const u8 *)ip != 0x45 || ip->frag_off & htons(IP_MF | IP_OFFSET) ||
-	    (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) ||
+	    (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP &&
+	     ip->protocol != IPPROTO_ICMP) ||
 	    (const u8 *)(port + 2) > skb_tail_pointer(skb))
 		return false;
 	brief->src = ip->saddr;
 	brief->dst = ip->daddr;
 	brief->sport = ntohs(port[0]);
-	brief->dport = ntohs(port[1]);
 	brief->proto = ip->protocol;
+	if (brief->proto == IPPROTO_ICMP) {
+		/* Type and code; what follows is the checksum. */
+		brief->dport = 0;
+		return !icmp_is_err(brief->sport >> 8);
+	}
+	brief->dport = ntohs(port[1]);
 	return brief->proto == IPPROTO_TCP ||
 	       (brief->sport != ESPM_PORT_IKE && brief->dport != ESPM_PORT_IKE &&
 		brief->sport != ESPM_PORT_NATT && brief->dport != ESPM_PORT_NATT);
