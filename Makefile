@@ -39,7 +39,7 @@ help:
 	@echo 'To see and to test (these install the packages that they miss):'
 	@echo '  demo      - two sites talk through ESP, in a virtual machine'
 	@echo '  check     - lint, unit tests and scenarios, in virtual machines'
-	@echo '  bench     - instructions per packet, into build/bench.json'
+	@echo '  bench     - instructions, and throughput on two CPUs, into build/bench.json'
 	@echo '  lint      - the style and static checks alone'
 	@echo 'To build and to use:'
 	@echo '  all       - the module, for KDIR=, and espctl [default]'

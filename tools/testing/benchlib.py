@@ -298,7 +298,7 @@ class Pktgen:
                      "".join(within(ns, f"{ESPCTL} stats") for ns in ("g1", "g2")))
         return stopped - started * 1000
 
-    def cost(self, size, count, runs=5):
+    def cost(self, size, count, runs=3):
         """Nanoseconds, which are instructions, for a packet: the median of some runs."""
         self.send(size, count // 4)
         return round(statistics.median(self.send(size, count) / count for _ in range(runs)))
