@@ -243,8 +243,8 @@ static void put_outer(struct sk_buff *skb, const struct espm_way *way, u8 tos, b
 		skb_push(skb, sizeof(struct iphdr));
 		skb_reset_network_header(skb);
 		espm_hdr_build4(ip_hdr(skb), &outer);
-		if (!df)
-			ip_hdr(skb)->id = htons(ident);
+		/* DF or not: behind a locked path MTU the stack makes fragments all the same. */
+		ip_hdr(skb)->id = htons(ident);
 		skb->protocol = htons(ETH_P_IP);
 	} else {
 		outer.ttl = sa->ttl ?: ip6_dst_hoplimit(dst);
@@ -302,9 +302,10 @@ void espm_encap_dummy(struct sk_buff *skb, const struct espm_way *way, u16 ident
  * @hdr_len: bytes of IP header and of the extension headers that stay outside
  * @next_at: offset in it of the byte that names the next header
  * @df: whether the packet must not be fragmented
+ * @ident: number for its fragments, should there be any
  */
 void espm_encap_transport(struct sk_buff *skb, const struct espm_path *path, u32 hdr_len,
-			  u32 next_at, bool df)
+			  u32 next_at, bool df, u16 ident)
 {
 	u32 room = room_of(path);
 
@@ -316,9 +317,10 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_path *path, u32
 	if (path->name.family == AF_INET) {
 		IPCB(skb)->flags |= IPSKB_FORWARDED;
 		/* Fragments need a number, which whoever set DF may have left out. */
-		if (!df && espm_hdr_df(skb->data)) {
-			ip_hdr(skb)->frag_off &= ~htons(IP_DF);
-			__ip_select_ident(path->sa->en->net, ip_hdr(skb), 1);
+		if (espm_hdr_df(skb->data)) {
+			ip_hdr(skb)->id = htons(ident);
+			if (!df)
+				ip_hdr(skb)->frag_off &= ~htons(IP_DF);
 		}
 	}
 	write_udp(skb, path);

@@ -45,7 +45,7 @@ u32 espm_encap_headroom(const struct espm_path *path, const struct dst_entry *ds
 void espm_encap_tunnel(struct sk_buff *skb, const struct espm_way *way, bool df, u16 ident);
 void espm_encap_dummy(struct sk_buff *skb, const struct espm_way *way, u16 ident);
 void espm_encap_transport(struct sk_buff *skb, const struct espm_path *path, u32 hdr_len,
-			  u32 next_at, bool df);
+			  u32 next_at, bool df, u16 ident);
 void espm_encap_send(struct espm_op *op);
 void espm_encap_send_keepalive(struct espm_sa *sa);
 bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_path *path);

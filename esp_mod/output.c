@@ -545,6 +545,7 @@ static enum espm_counter wrap(struct espm_op *op, const struct espm_way *way, co
 	struct sk_buff *skb = op->skb;
 	u32 hdr_len = 0, next_at = 0;
 	enum espm_counter why;
+	u16 ident;
 	u8 next;
 
 	if (tunnel) {
@@ -562,11 +563,12 @@ static enum espm_counter wrap(struct espm_op *op, const struct espm_way *way, co
 	if (why != ESPM_PASS)
 		return why;
 
+	/* As unique as the kernel's own, for which it hashes (200 instructions). */
+	ident = op->seq + op->sa->iv_mix;
 	if (tunnel)
-		/* As unique as the kernel's own, for which it hashes (200 instructions). */
-		espm_encap_tunnel(skb, way, fit->df, op->seq + op->sa->iv_mix);
+		espm_encap_tunnel(skb, way, fit->df, ident);
 	else
-		espm_encap_transport(skb, way->path, hdr_len, next_at, fit->df);
+		espm_encap_transport(skb, way->path, hdr_len, next_at, fit->df, ident);
 	write_esp(op);
 	return ESPM_PASS;
 }
