@@ -2,7 +2,8 @@
 /*
  * The way in, from top to bottom: is it ESP for an SA of ours, is it long
  * enough, is its number new, open it, commit the number, read the trailer, is
- * the packet inside one that this SA may carry, deliver.
+ * the packet inside one that this SA may carry, deliver. Each way out by a drop
+ * has its name in stats.h, and its test in the legend of Documentation/testing.md.
  */
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>

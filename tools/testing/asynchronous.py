@@ -31,7 +31,7 @@ def make_async(lab, ns, suite, esn=True):
               os.urandom(lab.suites()[suite]["key_len"]),
               more=f"reqid 99 esn {'on' if esn else 'off'}")
         sa = ns.sas()[0xfffff]
-        ns.espctl("sa del spi 0xfffff dst 192.0.2.98 dir in")
+        ns.del_sa(0xfffff, "192.0.2.98", "in")
         return sa
 
     sa = probe()

@@ -11,6 +11,8 @@ import socket
 import struct
 import sys
 
+from quick import attributes
+
 YNL = os.path.realpath("build/ynl/tools/net/ynl")
 SPEC = "netlink_uapi/esp_mod.yaml"
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -89,14 +91,6 @@ class Client:
 
     def close(self):
         self.sock.close()
-
-
-def attributes(data):
-    """Type and value of netlink attributes."""
-    while len(data) >= 4:
-        size, kind = struct.unpack_from("=HH", data)
-        yield kind & 0x3fff, data[4:size]
-        data = data[(size + 3) & ~3:]
 
 
 def attribute(kind, value, nested=False, size=None):

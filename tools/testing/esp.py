@@ -49,18 +49,19 @@ def _trailer(text, block, proto):
     return text + bytes(range(1, pad + 1)) + bytes([pad, proto])
 
 
-def seal(suite, key, spi, seq, text, proto=4):
-    """An ESP packet, from its SPI on; without ESN."""
-    return seal_text(suite, key, spi, seq, _trailer(text, 16 if suite in CBC else 4, proto))
+def seal(suite, key, spi, seq, text, proto=4, high=None):
+    """An ESP packet, from its SPI on. high: of ESN."""
+    return seal_text(suite, key, spi, seq, _trailer(text, 16 if suite in CBC else 4, proto), high)
 
 
-def seal_text(suite, key, spi, seq, text):
+def seal_text(suite, key, spi, seq, text, high=None):
     """The same, of a text with its trailer."""
     head = struct.pack("!II", spi, seq)
+    esn = b"" if high is None else struct.pack("!I", high)
     if suite in AEADS:
         name, size = AEADS[suite]
         iv = os.urandom(8)
-        return head + iv + _aead(name, key[:size], key[size:] + iv, head, text, True)
+        return head + iv + _aead(name, key[:size], key[size:] + iv, head[:4] + esn + head[4:], text, True)
     if suite in CBC:
         size = CBC[suite]
         iv = os.urandom(16)
@@ -69,7 +70,7 @@ def seal_text(suite, key, spi, seq, text):
     else:
         equal(suite, "null-sha256", "suite")
         body = head + text
-    return body + hmac.new(key, body, hashlib.sha256).digest()[:16]
+    return body + hmac.new(key, body + esn, hashlib.sha256).digest()[:16]
 
 
 def unseal(suite, key, packet, high=None):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A reader of NFQUEUE that accepts each packet: nfqueue.py QUEUE. Prints a line when it listens."""
+"""A reader of NFQUEUE that accepts each packet: nfqueue.py QUEUE [N].
+
+Prints a line when it listens. With N, it waits for N packets, and then accepts them.
+"""
 
 import socket
 import struct
@@ -21,6 +24,8 @@ def message(kind, queue, attr, data):
 
 def main():
     queue = int(sys.argv[1])
+    together = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    waiting = []
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     sock.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)
     sock.bind((0, 0))
@@ -34,9 +39,12 @@ def main():
             if kind == 2 and struct.unpack_from("=i", data, 16)[0]:
                 sys.exit(f"refused: {struct.unpack_from('=i', data, 16)[0]}")
             if kind == NFNL_SUBSYS_QUEUE << 8 | MSG_PACKET:
-                number = packet_id(data[20:size])
-                sock.send(message(MSG_VERDICT, queue, VERDICT_HDR, struct.pack("!II", NF_ACCEPT, number)))
+                waiting.append(packet_id(data[20:size]))
             data = data[(size + 3) & ~3:]
+        if len(waiting) >= together:
+            for number in waiting:
+                sock.send(message(MSG_VERDICT, queue, VERDICT_HDR, struct.pack("!II", NF_ACCEPT, number)))
+            waiting.clear()
 
 
 def packet_id(attrs):

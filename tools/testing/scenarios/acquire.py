@@ -54,7 +54,7 @@ class Story:
 
     def forget(self):
         for gate in (self.g1, self.g2):
-            gate.espctl("sa flush")
+            gate.flush_sas()
         self.monitor.take()
         self.monitor.seen = []
 
@@ -175,7 +175,7 @@ def reserved(story):
     check(after[0x5000]["id"] != before[0x5000]["id"], "the larval SA is still there")
     story.far.sendto(b"in time", ("10.1.0.2", 5001))
     equal(story.near.recv(20), b"in time", "what arrives")
-    done = g1.sa("in", 0x5000, *ENDS[::-1], SUITE, key, good=False)
+    done = g1.say_sa("in", 0x5000, *ENDS[::-1], SUITE, key, good=False)
     check("exists" in done.stderr, f"the SA once more is answered {done.stderr!r}")
     counts.become(in_larval=1)
 

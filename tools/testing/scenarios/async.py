@@ -8,11 +8,12 @@ The driver is cryptd or pcrypt, by which every packet is sealed and opened
 later, in another context. SAs, namespaces and the module go while it does.
 """
 
+import contextlib
 import os
 
 from asynchronous import is_async, make_async
 from client import Client
-from lab import Counts, Wire, ask, check, drain, equal, eventually, stream
+from lab import Counts, Failure, Wire, ask, check, drain, equal, eventually, stream
 
 SUITES = (("aes128gcm16", True), ("chacha20poly1305", True), ("aes128-sha256", True),
           ("aes256-sha256", False), ("null-sha256", True))
@@ -33,6 +34,40 @@ HOLE = """table ip hole {
     }
 }"""
 COPIES = 20
+# Packets that cryptd lets wait for a CPU
+QUEUE = 1000
+
+
+def softirqs():
+    """The thread that does what softirqs leave on the first CPU."""
+    for pid in os.listdir("/proc"):
+        if pid.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as file:
+                if file.read().strip() == "ksoftirqd/0":
+                    return int(pid)
+    raise Failure("no ksoftirqd/0")
+
+
+@contextlib.contextmanager
+def starved():
+    """The thread that seals and opens packets of this CPU waits until the end of this; softirqs do not."""
+    limit = "/proc/sys/kernel/sched_rt_runtime_us"
+    with open(limit, encoding="ascii") as file:
+        was = file.read()
+    with open(limit, "w", encoding="ascii") as file:
+        file.write("-1")
+    thread = softirqs()
+    os.sched_setaffinity(0, {0})
+    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(60))
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setaffinity(0, range(os.cpu_count()))
+        with open(limit, "w", encoding="ascii") as file:
+            file.write(was)
 
 
 def copies(lab, g1, g2, near, far, suite, esn):
@@ -52,19 +87,71 @@ def copies(lab, g1, g2, near, far, suite, esn):
 
     before = seen()
     # Whoever opens packets on this CPU waits until all of them are there.
-    os.sched_setaffinity(0, {0})
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
-    for frame in frames:
-        wire.send(frame)
-        wire.send(frame)
-    meanwhile = seen() - before
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    os.sched_setaffinity(0, range(os.cpu_count()))
+    with starved():
+        for frame in frames:
+            wire.send(frame)
+            wire.send(frame)
+        meanwhile = seen() - before
     counts.become(in_replay_seen=COPIES)
     equal(sorted(far.recv(10) for _ in range(COPIES)), [bytes([n]) for n in range(COPIES)], "what B got")
     equal(drain(far), 0, "what B got besides")
     # pcrypt opens on other CPUs, which wait for nobody.
     check(meanwhile == 0 or not lab.debug, f"{meanwhile} copies were refused before they were opened")
+    client.close()
+    wire.close()
+
+
+def sealed(wire, near):
+    """A packet of ESP that g2 has not seen."""
+    wire.packets()
+    near.sendto(b"early", ("10.2.0.2", 5002))
+    frames = []
+    eventually(lambda: frames.extend(wire.packets()) or frames, "a packet on the wire")
+    return frames[0]
+
+
+def overrun(lab, g1, g2, near, far, suite, esn):
+    """More packets than the queue of cryptd takes."""
+    configure(lab, g1, g2, suite, esn)
+    wire = Wire(g1, "wan", "esp")
+    g2.run("nft -f -", text=HOLE)
+    frame = sealed(wire, near)
+    g2.run("nft delete table ip hole")
+    counts = Counts(g2)
+    with starved():
+        for _ in range(QUEUE + COPIES):
+            wire.send(frame)
+    # Of those that are opened one is the first.
+    counts.become(in_crypto=COPIES, in_replay_seen=QUEUE - 1, seconds=30)
+    equal({d["name"]: d["value"] for d in g2.sas()[0x1001]["drops"]}, {"in_crypto": COPIES, "in_replay_seen": QUEUE - 1},
+          "drops of the SA")
+    equal(far.recv(10), b"early", "what B got")
+    counts = Counts(g1)
+    with starved():
+        for _ in range(QUEUE + COPIES):
+            near.sendto(b"many", ("10.2.0.2", 5002))
+    counts.become(out_crypto=COPIES, seconds=30)
+    equal({d["name"]: d["value"] for d in g1.sas()[0x1001]["drops"]}, {"out_crypto": COPIES}, "drops of the SA")
+    for _ in range(QUEUE):
+        equal(far.recv(10), b"many", "what B got")
+    equal(drain(far), 0, "what B got besides")
+    wire.close()
+
+
+def overtaken(lab, g1, g2, near, far, suite, esn):
+    """An SA that goes while its packets are under the cipher."""
+    configure(lab, g1, g2, suite, esn)
+    wire, client = Wire(g1, "wan", "esp"), Client(g2)
+    g2.run("nft -f -", text=HOLE)
+    frame = sealed(wire, near)
+    g2.run("nft delete table ip hole")
+    counts, number = Counts(g2), g2.sas()[0x1001]["id"]
+    with starved():
+        for _ in range(COPIES):
+            wire.send(frame)
+        client.do("sa-del", id=number)
+    counts.become(in_sa_dead=COPIES)
+    equal(drain(far), 0, "what B got")
     client.close()
     wire.close()
 
@@ -113,6 +200,14 @@ def main(lab):
                             "in_replay_seen"):
         copies(lab, g1, g2, near, far, *suites[1])
 
+    # pcrypt opens on other CPUs, which wait for nobody, and has no end of its queue.
+    if lab.debug:
+        with lab.test("overrun", "what the driver's queue has no room for is dropped as in_crypto or out_crypto, each "
+                                 "once, and the rest arrives"):
+            overrun(lab, g1, g2, near, far, *suites[1])
+        with lab.test("overtaken", "packets whose SA goes while they are opened are dropped as in_sa_dead"):
+            overtaken(lab, g1, g2, near, far, *suites[1])
+
     near.close()
     far.close()
     left = [a.udp("10.1.0.2", 6000 + n) for n in range(2)]
@@ -133,10 +228,8 @@ def main(lab):
             configure(lab, g1, g2, suite)
             passes()
             for gate in (g1, g2):
-                gate.espctl("sa del spi 0x1001 dst 192.0.2.2 dir " +
-                            ("out" if gate is g1 else "in"))
-                gate.espctl("sa del spi 0x1002 dst 192.0.2.1 dir " +
-                            ("in" if gate is g1 else "out"))
+                gate.del_sa(0x1001, "192.0.2.2", "out" if gate is g1 else "in")
+                gate.del_sa(0x1002, "192.0.2.1", "in" if gate is g1 else "out")
             equal((g1.sas(), g2.sas()), ({}, {}), "SAs left")
 
     with lab.test("flush", f"SAs and policies flushed with packets in flight, {rounds} times"):
@@ -144,8 +237,8 @@ def main(lab):
             configure(lab, g1, g2, suite)
             passes()
             for gate in (g1, g2):
-                gate.espctl("sa flush")
-                gate.espctl("policy flush")
+                gate.flush_sas()
+                gate.flush_policies()
         passes()
 
     with lab.test("rmmod", f"the module unloaded with packets in flight, {rounds} times"):

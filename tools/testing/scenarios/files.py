@@ -80,10 +80,17 @@ def state(gate):
 
 def refused(story):
     """A mistake anywhere, and nothing of the file is done."""
-    g1 = story.g1
+    g1, client = story.g1, Client(story.g1)
     story.both()
+
+    def everything():
+        sas = client.dump("sa-get")
+        for sa in sas:
+            del sa["usage"]
+        return sas, client.dump("policy-get")
+
     ask(story.near, story.far, b"before")
-    before = state(g1)
+    before = everything()
     new = f"sa add spi 0x2001 dir out mode tunnel src {HERE} dst {THERE} suite {SUITE} key-file {story.key('new')} reqid 7"
     fill = "policy add dir out src 10.9.0.0/16 action protect reqid 7\n" + new + "\n"
     for line, why in (
@@ -111,10 +118,11 @@ def refused(story):
         check(done.returncode, f"{line!r} was taken")
         equal(done.stdout, "", "standard output")
         check(re.fullmatch(f"espctl: {PATH}:3: ({why}).*\n", done.stderr), f"{line!r} is answered {done.stderr!r}")
-        equal(state(g1), before, f"SAs and policies after {line!r}")
+        equal(everything(), before, f"SAs and policies after {line!r}")
     equal(g1.espctl(f"-f {PATH} more", good=False).returncode, 2, "status with a word too much")
     equal(g1.espctl("-f /none", good=False).stderr, "espctl: /none: No such file or directory\n", "without the file")
     ask(story.near, story.far, b"after")
+    client.close()
 
 
 def lives_on(story):

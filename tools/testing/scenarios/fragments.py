@@ -15,10 +15,10 @@ import socket
 import struct
 import time
 
-from lab import Counts, Wire, ask, check, drain, equal, eventually
+from lab import Counts, Wire, ask, check, checksum, drain, equal, eventually, ipv6
 
 SUITE = "aes128gcm16"
-IP_NODEFRAG = 22
+IP_NODEFRAG, IPV6_HDRINCL = 22, 36
 INNER = {4: ("10.1.0.2", "10.2.0.2", "10.1.0.0/24", "10.2.0.0/24"),
          6: ("2001:db8:1::2", "2001:db8:2::2", "2001:db8:1::/64", "2001:db8:2::/64")}
 OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
@@ -101,7 +101,7 @@ def inside(story):
             # Hosts of IPv6 learn what fits.
             for near, far in ((story.near[inner], story.far[inner]), (story.far[inner], story.near[inner])):
                 near.sendto(bytes(1400), far.getsockname()[:2])
-            time.sleep(0.2)
+            eventually(lambda o=outer, i=inner: story.reaches(i), "A reaches B")
             drain(story.near[inner])
             drain(story.far[inner])
             counts = Counts(story.g1), Counts(story.g2)
@@ -162,37 +162,52 @@ def shuffled(story):
         wire.close()
 
 
-def transport(story):
+def transport(story, v):
     """ESP in transport mode is one packet, whatever becomes of it later."""
-    g1, g2 = story.g1, story.g2
+    g1, g2, ends = story.g1, story.g2, OUTER[v]
     for gate in (g1, g2):
         gate.silence()
     for spi, way in ((0x1001, (0, 1)), (0x1002, (1, 0))):
         key = os.urandom(20)
         for gate, first in ((g2, way[0] == 1), (g1, way[0] == 0)):
             word = "out" if first else "in"
-            gate.sa(word, spi, OUTER[4][way[0]], OUTER[4][way[1]], SUITE, key, mode="transport")
-            gate.policy(f"dir {word} src {OUTER[4][way[0]]} dst {OUTER[4][way[1]]} action protect reqid 1")
-    near, far = g1.udp(OUTER[4][0], 6001), g2.udp(OUTER[4][1], 6002)
+            gate.sa(word, spi, ends[way[0]], ends[way[1]], SUITE, key, mode="transport")
+            gate.policy(f"dir {word} src {ends[way[0]]} dst {ends[way[1]]} action protect reqid 1")
+    near, far = g1.udp(ends[0], 6001), g2.udp(ends[1], 6002)
     ask(near, far, os.urandom(4000))
     sas = g1.sas()
     equal((sas[0x1001]["packets"], sas[0x1002]["packets"]), (1, 1), "packets of ESP for 4000 bytes")
     counts = Counts(g1)
     # A fragment that somebody makes by hand.
-    with g1:
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    raw.setsockopt(socket.IPPROTO_IP, IP_NODEFRAG, 1)
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 7, 0x2000, 64, 17, 0, socket.inet_aton(OUTER[4][0]),
-                       socket.inet_aton(OUTER[4][1]))
-    raw.sendto(head + bytes(64), (OUTER[4][1], 0))
+    first = struct.pack("!BBHI", 17, 0, 1, 7)
+    if v == 4:
+        with g1:
+            raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        raw.setsockopt(socket.IPPROTO_IP, IP_NODEFRAG, 1)
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 7, 0x2000, 64, 17, 0, socket.inet_aton(ends[0]),
+                           socket.inet_aton(ends[1]))
+        raw.sendto(head + bytes(64), (ends[1], 0))
+    else:
+        with g1:
+            raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        raw.setsockopt(socket.IPPROTO_IPV6, IPV6_HDRINCL, 1)
+        # Else it would wait for the others of its kind.
+        g1.run("nft -f -", text="table ip6 raw { chain c { type filter hook output priority -450; notrack\n }\n }")
+        raw.sendto(ipv6(*ends, 44, first + bytes(64)), (ends[1], 0))
+        g1.run("nft delete table ip6 raw")
     counts.become(out_fragment=1)
+    equal({d["name"]: d["value"] for d in g1.sas()[0x1001]["drops"]}, {"out_fragment": 1}, "drops of the SA")
     # A fragment of ESP alone never becomes a packet, and nothing waits for ever.
     wire = Wire(g1, "wan")
     esp = struct.pack("!II", 0x1001, 99) + bytes(80)
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(esp), 8, 0x2000, 64, 50, 0,
-                       socket.inet_aton(OUTER[4][0]), socket.inet_aton(OUTER[4][1]))
+    if v == 4:
+        packet = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(esp), 8, 0x2000, 64, 50, 0, socket.inet_aton(ends[0]),
+                             socket.inet_aton(ends[1]))
+        packet = packet[:10] + struct.pack("!H", checksum(packet)) + packet[12:] + esp
+    else:
+        packet = ipv6(*ends, 44, struct.pack("!BBHI", 50, 0, 1, 8) + esp)
     before = g2.stats()
-    wire.send(g2.mac("wan") + g1.mac("wan") + b"\x08\0" + head + esp)
+    wire.send(g2.mac("wan") + g1.mac("wan") + (b"\x08\0" if v == 4 else b"\x86\xdd") + packet)
     equal(g2.stats(), before, "counters of g2, after a first fragment of ESP")
     for each in (near, far, raw):
         each.close()
@@ -209,5 +224,6 @@ def main(lab):
         longest(story)
     with lab.test("shuffled", "the fragments of a packet of ESP may come in any order"):
         shuffled(story)
-    with lab.test("transport", "transport mode seals whole datagrams, and no fragment"):
-        transport(story)
+    for v in (4, 6):
+        with lab.test(f"transport/ipv{v}", "transport mode seals whole datagrams, and no fragment"):
+            transport(story, v)

@@ -3,11 +3,13 @@
 
      A ---------- g1 ======ESP====== g2 ---------- B
   10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+  2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
              masquerades to wan,
              lets connections out, and only answers in
 """
 
 import json
+import os
 import socket
 
 from lab import Counts, Wire, ask, check, drain, equal, eventually, ipv4, stream, udp
@@ -38,6 +40,28 @@ table ip gate {
 }
 """
 
+# The same for the other family
+RULES6 = """
+table ip6 gate6 {
+	chain nat {
+		type nat hook postrouting priority srcnat;
+		oifname "wan" masquerade
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		ct state established,related counter accept
+		iifname "lan" ct state new counter accept
+		counter
+	}
+	chain input {
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+		meta l4proto esp accept
+	}
+}
+"""
+
 FORWARD = """
 table ip forward {
 	chain nat {
@@ -52,12 +76,12 @@ table ip gate {
 }
 """
 # By which senders of TCP learn the tunnel's MTU, and what tests here want dropped
-KNOWN = {"out_too_big", "out_discard", "in_clear"}
+KNOWN = {"out_too_big", "out_discard", "in_clear", "out_device"}
 
 
-def counters(ns, chain):
+def counters(ns, chain, table="ip gate"):
     """Packets of each rule of a chain that has a counter."""
-    said = json.loads(ns.run(f"nft -j list chain ip gate {chain}").stdout)
+    said = json.loads(ns.run(f"nft -j list chain {table} {chain}").stdout)
     return [part["counter"]["packets"] for item in said["nftables"] if "rule" in item
             for part in item["rule"]["expr"] if "counter" in part]
 
@@ -67,8 +91,53 @@ def tracked(ns, words):
     return ns.run(f"conntrack -L {words}").stdout.splitlines()
 
 
+def six(lab, a, g1, g2, b):
+    """IPv6, in a tunnel over IPv6 of its own."""
+    ends, hosts = ("2001:db8::1", "2001:db8::2"), ("2001:db8:1::2", "2001:db8:2::2")
+    for gate, out, come in ((g1, "out", "in"), (g2, "in", "out")):
+        gate.policy(f"dir {out} src 2001:db8:1::/64 dst 2001:db8:2::/64 action protect reqid 6")
+        gate.policy(f"dir {come} src 2001:db8:2::/64 dst 2001:db8:1::/64 action protect reqid 6")
+    for spi, way in ((0x6001, (0, 1)), (0x6002, (1, 0))):
+        key = os.urandom(20)
+        for side, gate in enumerate((g1, g2)):
+            gate.sa("out" if way[0] == side else "in", spi, ends[way[0]], ends[way[1]], "aes128gcm16", key, more="reqid 6")
+    g1.run("nft -f -", text=RULES6)
+    near, far, outside = a.udp(hosts[0], 5001), b.udp(hosts[1], 5002), g2.udp(ends[1], 5003)
+    ask(near, far, b"keeps its address")
+    near.sendto(b"inside", far.getsockname()[:2])
+    data, peer = far.recvfrom(100)
+    equal((data, peer[:2]), (b"inside", (hosts[0], 5001)), "at B")
+    near.sendto(b"out", outside.getsockname()[:2])
+    data, peer = outside.recvfrom(100)
+    equal((data, peer[0]), (b"out", ends[0]), "at g2, where the rule works")
+    outside.sendto(b"back", peer[:2])
+    equal(near.recv(100), b"back", "at A")
+    # What is closed, and what is related
+    with a, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.connect((hosts[1], 5999))
+        sock.send(b"nobody listens")
+        try:
+            sock.recv(100)
+            check(False, "somebody answered")
+        except ConnectionRefusedError:
+            pass
+    refused = counters(g1, "forward", "ip6 gate6")[2]
+    far.sendto(b"knock", (hosts[0], 5009))
+    eventually(lambda: counters(g1, "forward", "ip6 gate6")[2] > refused, "a new connection is for the firewall to refuse")
+    listener = b.listen(hosts[1])
+    stream(*a.connect(listener, hosts[0]), os.urandom(60_000))
+    established, new, _ = counters(g1, "forward", "ip6 gate6")
+    check(established > 20 and new >= 3, f"{established} packets seen as established, {new} as new")
+    for line in tracked(g1, "-f ipv6 -p 50"):
+        check("UNREPLIED" not in line, line)
+    g1.run("nft delete table ip6 gate6")
+    for each in (near, far, outside, listener):
+        each.close()
+
+
 def main(lab):
-    a, g1, g2, b = lab.sites()
+    a, g1, g2, b = lab.sites(both=True)
     lab.protect(g1, g2)
     lab.tunnel(g1, g2)
     g1.run("nft -f -", text=RULES)
@@ -183,6 +252,9 @@ def main(lab):
         near.sendto(b"stopped", ("192.0.2.2", 5003))
         counts.become(out_discard=1)
         g1.espctl(f"policy del id {number}")
+
+    with lab.test("ipv6", "masquerade and a stateful firewall for IPv6 need no extra rule either"):
+        six(lab, a, g1, g2, b)
 
     with lab.test("forward", "destination NAT is no way around the policy that wants ESP"):
         g1.run("nft -f -", text=FORWARD)

@@ -78,7 +78,7 @@ class Setting:
         more = f"reqid 1 esn {'on' if esn else 'off'}"
         if self.encap:
             more += f" encap {self.encap[0]} {self.encap[1]}"
-        self.e.espctl("sa flush")
+        self.e.flush_sas()
         self.e.sa("out", 0x1001, left, right, suite, there, self.mode, more)
         self.e.sa("in", 0x1002, right, left, suite, back, self.mode, more)
         self.x.ip("xfrm state flush\n" +

@@ -6,19 +6,26 @@
   2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
                   a stranger        the victim
 
-Packets to g2 are made by esp.py at g1's side of the wire, mostly authentic ones.
-What is an SA's fault is counted on that SA as well, and on no other one.
+Packets to g2 are made by esp.py at g1's side of the wire, mostly authentic ones; those
+that g1 drops are A's or its own. What is an SA's fault is counted on that SA as well,
+and on no other one.
 """
 
+import contextlib
 import os
+import re
 import socket
 import struct
+import subprocess
 
 import esp
 from client import Client
-from lab import Counts, Wire, ask, check, checksum, equal, eventually, ipv4, ipv6, udp
+from lab import Counts, Wire, ask, check, checksum, equal, eventually, ipv4, ipv6, marked, udp, udp6
 
 SUITE = "aes128gcm16"
+PACKET_VNET_HDR, SOL_PACKET = 15, 263
+PMTUDISC_PROBE = 3
+IPV6_HDRINCL = 36
 V4, V6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")
 # Between these, ESP comes in ESP.
 DEEP = ("192.0.2.9", "192.0.2.2")
@@ -75,10 +82,10 @@ class Story:
         """The same, on its way to the victim."""
         self.put(ipv4(*V4, 50, self.sealed(spi, inner, proto, **more)))
 
-    def drops(self):
+    def drops(self, client=None):
         """Drops of each SA, by SPI."""
         return {sa["spi"]: {drop["name"]: drop["value"] for drop in sa.get("drops", [])}
-                for sa in self.client.dump("sa-get")}
+                for sa in (client or self.client).dump("sa-get")}
 
 
 def inner(sport=5001, dport=5002, body=b"inside"):
@@ -90,6 +97,26 @@ def fragment(packet, field):
     """An IPv4 packet with that flags and offset."""
     head = packet[:6] + struct.pack("!H", field) + packet[8:10] + bytes(2) + packet[12:20]
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + packet[20:]
+
+
+@contextlib.contextmanager
+def together(ns, hook, match, more=""):
+    """Two packets wait until both are there, and then go on one after the other."""
+    reader = ns.start(["/usr/bin/python3", "tools/testing/nfqueue.py", "6", "2"], stdout=subprocess.PIPE)
+    equal(reader.stdout.readline(), b"listens\n", "what the reader says")
+    ns.run("nft -f -", text=f"""table ip together {{
+        {more}
+        chain q {{ type filter hook {hook} priority 0
+            ct state new {match} queue num 6
+        }}
+    }}""")
+    try:
+        yield
+    finally:
+        ns.run("nft delete table ip together")
+        reader.terminate()
+        reader.stdout.close()
+        reader.wait(5)
 
 
 def layers(story, count):
@@ -122,6 +149,30 @@ def error(story):
     return ipv4("192.0.2.77", "10.2.0.2", 1, body[:2] + struct.pack("!H", checksum(body)) + body[4:])
 
 
+def answers_clash(story):
+    """NAT has made one of two flows, both new: connection tracking takes the first one alone."""
+    with together(story.g2, "input", "ip protocol esp", """chain n { type nat hook prerouting priority dstnat
+            ip daddr 192.0.2.3 dnat to 192.0.2.2
+        }"""):
+        for dst in ("192.0.2.2", "192.0.2.3"):
+            story.put(ipv4(V4[0], dst, 50, story.sealed(0x1001, inner())))
+        eventually(lambda: story.drops()[0x1001].get("in_conntrack"), "the drop")
+
+
+def nowhere(story):
+    """Destination NAT of a packet that came out of transport mode, to where no route leads."""
+    story.g2.run("nft -f -", text="""table ip6 nowhere {
+        chain n { type nat hook prerouting priority dstnat
+            udp dport 7000 dnat to 2001:db8:dead::1
+        }
+    }""")
+    datagram = udp6(*V6, 8, 7000, b"nowhere")[40:]
+    counts = Counts(story.g2)
+    story.put(ipv6(*V6, 50, story.sealed(0x1007, datagram, 17)))
+    counts.become(in_no_route=1)
+    story.g2.run("nft delete table ip6 nowhere")
+
+
 # Name, the SA to blame or None, and what makes it
 INBOUND = (
     ("in_malformed", 0x1001, lambda s: s.put(ipv4(*V4, 50, struct.pack("!II", 0x1001, 900) + bytes(11)))),
@@ -137,7 +188,7 @@ INBOUND = (
     ("in_padding", 0x1001, lambda s: s.put(ipv4(*V4, 50, s.text(0x1001, inner() + bytes(4) + b"\4\4")))),
     ("in_next_header", 0x1001, lambda s: s.send(0x1001, inner(), 6)),
     ("in_inner", 0x1001, lambda s: s.send(0x1001, b"\x55" + inner()[1:])),
-    ("in_ecn", 0x1001, lambda s: s.put(tos(ipv4(*V4, 50, s.sealed(0x1001, inner())), 3))),
+    ("in_ecn", 0x1001, lambda s: s.put(marked(ipv4(*V4, 50, s.sealed(0x1001, inner())), 3))),
     ("in_selector", 0x1005, lambda s: s.send(0x1005, inner(dport=6000))),
     ("in_policy", 0x1001, lambda s: s.send(0x1001, ipv4("10.77.0.2", "10.2.0.2", 17, udp(1, 2, b"")))),
     ("in_policy", 0x1001, lambda s: s.send(0x1001, inner(dport=5009))),
@@ -148,22 +199,15 @@ INBOUND = (
     ("in_clear_error", None, lambda s: s.put(error(s))),
     ("in_discard", None, lambda s: s.put(ipv4(*V4, 17, udp(1, 7001, b"")))),
     ("in_unreadable", None, lambda s: s.put(ipv6(*V6, 60, b"\x11"))),
+    ("in_no_route", None, nowhere),
+    ("in_conntrack", 0x1001, answers_clash),
 )
-
-
-def tos(packet, value):
-    """An IPv4 packet with another traffic class."""
-    head = packet[:1] + bytes([value]) + packet[2:10] + bytes(2) + packet[12:20]
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + packet[20:]
 
 
 def whole(story):
     """What looks like a fragment and is none (RFC 6946) is taken."""
     far = story.g2.udp(V6[1], 7000)
-    # A checksum is not optional there.
-    datagram = struct.pack("!HHHH", 7, 7000, 12, 0) + b"none"
-    pseudo = socket.inet_pton(socket.AF_INET6, V6[0]) + socket.inet_pton(socket.AF_INET6, V6[1]) + struct.pack("!II", 12, 17)
-    datagram = datagram[:6] + struct.pack("!H", checksum(pseudo + datagram)) + datagram[8:]
+    datagram = udp6(*V6, 7, 7000, b"none")[40:]
     body = story.sealed(0x1007, datagram, 17)
     counts = Counts(story.g2)
     story.put(ipv6(*V6, 44, struct.pack("!BBHI", 50, 0, 0, 9) + body))
@@ -172,56 +216,139 @@ def whole(story):
     far.close()
 
 
-def outward(lab, story):
-    """Those of packets that leave, where no other scenario has them."""
-    g1 = story.g1
-    g1.sa("out", 0x2001, *V4, SUITE, os.urandom(20), "transport", "reqid 5")
-    g1.sa("out", 0x2002, V4[0], "203.0.113.77", SUITE, os.urandom(20), "tunnel", "reqid 6")
-    g1.policy("dir out src 10.1.0.0/24 dst 10.2.0.0/24 proto udp dport 6000 action protect reqid 5")
-    g1.policy("dir out src 10.1.0.0/24 dst 10.2.0.0/24 proto udp dport 6001 action protect reqid 6")
-    g1.policy("dir out src 192.0.2.1 dst 192.0.2.2 proto udp dport 6002 action discard")
-    near = story.a.udp("10.1.0.2")
-    with g1:
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    raw.setsockopt(socket.IPPROTO_IP, IP_NODEFRAG, 1)
-    own = g1.udp("192.0.2.1")
-    g1.ip("route add 10.99.0.0/24 dev esp0")
-    for name, make in (
-            ("out_endpoints", lambda: near.sendto(b"x", ("10.2.0.2", 6000))),
-            ("out_no_route", lambda: near.sendto(b"x", ("10.2.0.2", 6001))),
-            ("out_discard", lambda: own.sendto(b"x", ("192.0.2.2", 6002))),
-            ("out_hidden_ports", lambda: raw.sendto(fragment(ipv4(*V4, 17, bytes(64)), 3), ("192.0.2.2", 0))),
-            ("out_device", lambda: own.sendto(b"x", ("10.99.0.1", 6003)))):
-        with lab.test(name, f"a packet is dropped as {name}, once"):
-            counts = Counts(g1)
+class Outward:
+    """What g1 drops of what leaves."""
+
+    def __init__(self, story):
+        self.story, self.g1, self.a = story, story.g1, story.a
+        g1 = self.g1
+        for spi, dst, mode, more in (
+                (0x2001, V4[1], "transport", "reqid 1"), (0x2002, "203.0.113.77", "tunnel", "reqid 2"),
+                (0x2003, V4[1], "transport", "reqid 3"), (0x2004, V4[1], "tunnel", "reqid 4"),
+                (0x2005, V4[1], "tunnel", f"reqid 5 esn off seq {(1 << 32) - 2}"),
+                (0x2006, V4[1], "tunnel", "reqid 6 hard-packets 1")):
+            g1.sa("out", spi, V4[0], dst, SUITE, os.urandom(20), mode, more)
+        nets, ends = "src 10.1.0.0/24 dst 10.2.0.0/24", "src 192.0.2.1 dst 192.0.2.2"
+        for words in (f"{nets} proto udp dport 6001 action protect reqid 1", f"{nets} proto udp dport 6002 action protect reqid 2",
+                      f"{ends} proto 200 action protect reqid 3", f"{nets} proto udp dport 6004 action protect reqid 4",
+                      f"{nets} proto udp dport 6005 action protect reqid 5", f"{nets} proto udp dport 6006 action protect reqid 6",
+                      f"{nets} proto udp dport 6007 action protect reqid 7", f"{nets} proto 253 action protect reqid 4",
+                      f"{ends} proto udp dport 6009 action discard"):
+            g1.policy("dir out " + words)
+        g1.ip("route add 10.99.0.0/24 dev esp0")
+        self.near, self.own = self.a.udp("10.1.0.2"), g1.udp("192.0.2.1")
+        with g1:
+            self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            self.raw6 = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        self.raw.setsockopt(socket.IPPROTO_IP, IP_NODEFRAG, 1)
+        self.raw6.setsockopt(socket.IPPROTO_IPV6, IPV6_HDRINCL, 1)
+        self.lan = Wire(self.a, "eth0", "less 1")
+        self.head = g1.mac("lan") + self.a.mac("eth0") + b"\x08\0"
+
+    def send(self, port, size=1, times=1):
+        """Datagrams of A's."""
+        for _ in range(times):
+            self.near.sendto(bytes(size), ("10.2.0.2", port))
+
+    def fragment(self, proto):
+        """The first fragment of something, made by hand."""
+        self.raw.sendto(fragment(ipv4(*V4, proto, bytes(64)), 0x2000), (V4[1], 0))
+
+    def undivided(self):
+        """A large packet of TCP that g1 then takes for another protocol, of which it can make no segments."""
+        self.g1.run("nft -f -", text="""table ip other { chain c { type filter hook forward priority 0
+            ip protocol tcp ip protocol set 253\n }\n }""")
+        tcp = struct.pack("!HHIIHHHH", 5, 6, 1, 0, 0x5010, 1000, 0, 0) + bytes(3000)
+        frame = self.head + ipv4("10.1.0.2", "10.2.0.2", 6, tcp)
+        self.lan.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        # The sum of TCP is to be made, and segments of 1000 bytes.
+        self.lan.send(struct.pack("=BBHHHH", 1, 1, 54, 1000, 34, 16) + frame)
+        self.lan.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 0)
+        eventually(lambda: self.g1.drops().get("out_segment"), "the drop")
+        self.g1.run("nft delete table ip other")
+
+    def answers_clash(self):
+        """As above, of what leaves."""
+        with together(self.g1, "forward", "udp dport 6004", """chain n { type nat hook prerouting priority dstnat
+                ip daddr 10.2.0.77 dnat to 10.2.0.2
+            }"""):
+            for dst in ("10.2.0.2", "10.2.0.77"):
+                self.near.sendto(b"x", (dst, 6004))
+            eventually(lambda: self.g1.drops().get("out_conntrack"), "the drop")
+
+    def probe(self):
+        """What is too long, and has DF."""
+        self.near.setsockopt(socket.IPPROTO_IP, 10, PMTUDISC_PROBE)
+        self.send(6004, 1460)
+        self.near.setsockopt(socket.IPPROTO_IP, 10, 0)
+
+    def close(self):
+        for each in (self.near, self.own, self.raw, self.raw6, self.lan):
+            each.close()
+
+
+OUTBOUND = (
+    ("out_endpoints", 0x2001, lambda o: o.send(6001)),
+    ("out_no_route", 0x2002, lambda o: o.send(6002)),
+    ("out_fragment", 0x2003, lambda o: o.fragment(200)),
+    ("out_too_big", 0x2004, lambda o: o.probe()),
+    ("out_too_long", 0x2004, lambda o: o.send(6004, 65507)),
+    ("out_segment", 0x2004, lambda o: o.undivided()),
+    ("out_conntrack", 0x2004, lambda o: o.answers_clash()),
+    # The last number is sent, the next one is not there.
+    ("out_seq_end", 0x2005, lambda o: o.send(6005, times=2)),
+    ("out_expired", 0x2006, lambda o: o.send(6006, times=2)),
+    ("out_no_sa", None, lambda o: o.send(6007)),
+    ("out_discard", None, lambda o: o.own.sendto(b"x", (V4[1], 6009))),
+    ("out_hidden_ports", None, lambda o: o.raw.sendto(fragment(ipv4(*V4, 17, bytes(64)), 3), (V4[1], 0))),
+    ("out_unreadable", None, lambda o: o.raw6.sendto(ipv6(*V6, 60, b"\x11"), (V6[1], 0))),
+    ("out_device", None, lambda o: o.own.sendto(b"x", ("10.99.0.1", 6003))),
+)
+
+
+def legend_of_documents():
+    """The legend in Documentation/testing.md: drops and the tests that make them."""
+    with open("Documentation/testing.md", encoding="utf-8") as file:
+        return dict(re.findall(r"^\| `((?:in|out)_\w+)` \| `(\S+)`", file.read(), flags=re.M))
+
+
+def all_of(lab, story, gate, rows, make):
+    """A test for each row of a list."""
+    client = Client(gate)
+    for number, (name, blame, act) in enumerate(rows):
+        label = name if name != rows[number - 1][0] else name + "-other"
+        where = f"on the SA {blame:#x} and no other" if blame else "and on no SA"
+        with lab.test(label, f"a packet is dropped as {name}, once, {where}"):
+            counts, before = Counts(gate), story.drops(client)
             try:
-                make()
+                act(make)
             except OSError:
                 # The sender is told at once.
                 pass
             counts.become(**{name: 1})
-    for sock in (near, raw, own):
-        sock.close()
+            changed = {}
+            for spi, drops in story.drops(client).items():
+                for drop, value in drops.items():
+                    if value != before.get(spi, {}).get(drop, 0):
+                        changed.setdefault(spi, {})[drop] = value - before.get(spi, {}).get(drop, 0)
+            equal(changed, {blame: {name: 1}} if blame else {}, "SAs on which it is counted")
+    client.close()
 
 
 def main(lab):
     lab.pin()
     story = Story(lab)
-    for number, (name, blame, make) in enumerate(INBOUND):
-        label = name if name != INBOUND[number - 1][0] else name + "-other"
-        where = f"on the SA {blame:#x} and no other" if blame else "and on no SA"
-        with lab.test(label, f"a packet is dropped as {name}, once, {where}"):
-            counts, before = Counts(story.g2), story.drops()
-            make(story)
-            counts.become(**{name: 1})
-            after = story.drops()
-            new = {spi: {n: v for n, v in drops.items() if v != before.get(spi, {}).get(n, 0)}
-                   for spi, drops in after.items()}
-            changed = {spi: list(drops) for spi, drops in new.items() if drops}
-            equal(changed, {blame: [name]} if blame else {}, "SAs on which it is counted")
+    all_of(lab, story, story.g2, INBOUND, story)
     with lab.test("whole", "a packet of IPv6 that has a fragment header, and is whole, is opened"):
         whole(story)
-    outward(lab, story)
+    outward = Outward(story)
+    all_of(lab, story, story.g1, OUTBOUND, outward)
+    outward.close()
+    with lab.test("complete", "Documentation/testing.md names for each counter of drops the test that makes it"):
+        legend = legend_of_documents()
+        equal(sorted(legend), sorted(name for name, _, drop in story.g2.counters() if drop), "drops of the legend")
+        here = {name for name, _, _ in INBOUND + OUTBOUND}
+        equal({name for name, test in legend.items() if test.startswith("legend/")}, here, "those that are made here")
     with lab.test("sentences", "each counter has a sentence of its own, and its name says which way"):
         counters = story.client.do("stats-get")["counters"]
         equal(len({c["description"] for c in counters}), len(counters), "different sentences")

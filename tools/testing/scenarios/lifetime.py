@@ -38,7 +38,7 @@ class Story:
         """The SA there, with limits at one gateway. Its monitor, and the drops from now on."""
         key = os.urandom(20)
         for each, way in ((self.g2, "in"), (self.g1, "out")):
-            each.espctl("sa flush")
+            each.flush_sas()
             each.sa(way, 0x1001, *ENDS, SUITE, key, more="reqid 1 " + (limits if each is gate else ""))
         for monitor in self.monitors.values():
             monitor.await_names("sa-flush", "sa-add")
@@ -151,13 +151,13 @@ def by_use(story):
     """The first packet counts, and a forged one is none."""
     monitor, counts = story.tunnel(story.g2, "hard-use-seconds 1")
     wire = Wire(story.g1, "wan", "esp")
-    story.g1.espctl("sa flush")
+    story.g1.flush_sas()
     story.g1.sa("out", 0x1001, *ENDS, SUITE, os.urandom(20))
     story.monitors[story.g1].await_names("sa-flush", "sa-add")
-    before = story.g2.sas()[0x1001]
+    before = story.g2.shown()[0x1001]
     story.send(20)
     counts.become(in_icv=20)
-    after = story.g2.sas()[0x1001]
+    after = story.g2.shown()[0x1001]
     check("use_seconds" not in after["usage"], f"a forgery begins the use: {after['usage']}")
     for sa in (before, after):
         del sa["drops"], sa["usage"]["seconds"]

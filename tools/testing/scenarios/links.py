@@ -3,6 +3,7 @@
 
      A ---------- g1 ======ESP====== g2 ---------- B
   10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+  2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
 
 The wire between the gateways becomes a VLAN, then a port of a bridge, then stands
 outside of a VRF; at last A is a container with an SA of its own inside of g1's.
@@ -16,20 +17,24 @@ from lab import Counts, Wire, ask, check, equal, eventually, stream
 
 SUITE = "aes128gcm16"
 GROUP = "239.1.1.1"
+GROUP6 = "ff05::4711"
+IPV6_MULTICAST_IF, IPV6_MULTICAST_HOPS, IPV6_JOIN_GROUP = 17, 18, 20
 NETS = ("10.1.0.0/24", "10.2.0.0/24")
+NETS6 = ("2001:db8:1::/64", "2001:db8:2::/64")
+HOSTS = {4: ("10.1.0.2", "10.2.0.2"), 6: ("2001:db8:1::2", "2001:db8:2::2")}
 
 
-def tunnel(lab, g1, g2, more_there="", more_back=""):
-    """SAs between the gateways, and policies for the sites or what else is named."""
+def tunnel(lab, g1, g2):
+    """SAs between the gateways, and policies for the sites in both families."""
     for gate in (g1, g2):
         gate.silence()
-    for spi, left, right, src, dst, more in (
-            (0x1001, g1, g2, "192.0.2.1", "192.0.2.2", more_there or f"src {NETS[0]} dst {NETS[1]}"),
-            (0x1002, g2, g1, "192.0.2.2", "192.0.2.1", more_back or f"src {NETS[1]} dst {NETS[0]}")):
+    for spi, left, right, src, dst, here, there in (
+            (0x1001, g1, g2, "192.0.2.1", "192.0.2.2", 0, 1), (0x1002, g2, g1, "192.0.2.2", "192.0.2.1", 1, 0)):
         key = os.urandom(20)
         for gate, word in ((right, "in"), (left, "out")):
             gate.sa(word, spi, src, dst, SUITE, key)
-            gate.policy(f"dir {word} {more} action protect reqid 1")
+            for nets in (NETS, NETS6):
+                gate.policy(f"dir {word} src {nets[here]} dst {nets[there]} action protect reqid 1")
 
 
 def groups(lab, g1, g2):
@@ -64,15 +69,47 @@ def groups(lab, g1, g2):
         each.close()
 
 
-def carries(lab, a, b, g1, data):
-    """The tunnel carries datagrams and a stream."""
-    near, far = a.udp("10.1.0.2"), b.udp("10.2.0.2")
-    ask(near, far, os.urandom(1000))
-    listener = b.listen("10.2.0.2")
-    stream(*a.connect(listener, "10.1.0.2"), data)
-    for each in (near, far, listener):
+def group6(lab, g1, g2):
+    """A multicast group of IPv6."""
+    tunnel(lab, g1, g2)
+    for gate, word in ((g1, "out"), (g2, "in")):
+        gate.policy(f"dir {word} src 2001:db8:1::1 dst {GROUP6} action protect reqid 1")
+    counts = Counts(g1), Counts(g2)
+    wire = Wire(g1, "wan", "udp")
+    near = g1.udp("2001:db8:1::1", 7000)
+    with g1:
+        near.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_IF, socket.if_nametoindex("wan"))
+    near.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 3)
+    far = g2.udp("::", 7001)
+    with g2:
+        index = socket.if_nametoindex("esp0")
+    far.setsockopt(socket.IPPROTO_IPV6, IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, GROUP6) +
+                   struct.pack("=i", index))
+    near.sendto(b"group", (GROUP6, 7001))
+    got, peer = far.recvfrom(100)
+    equal((got, peer[:2]), (b"group", ("2001:db8:1::1", 7000)), "what arrives")
+    equal(len(wire.packets()), 0, "packets in clear")
+    equal(g2.sas()[0x1001]["packets"], 1, "packets of the SA")
+    for each in counts:
+        equal({k: v for k, v in each.new().items() if k != "out_device"}, {}, "drops")
+    for each in (near, far, wire):
         each.close()
-    check(g1.sas()[0x1001]["packets"] > 10, "packets of the SA")
+
+
+def carries(lab, a, b, g1, data, versions=(4, 6)):
+    """The tunnel carries datagrams and a stream."""
+    before = g1.sas()[0x1001]["packets"]
+    for version in versions:
+        here, there = HOSTS[version]
+        near, far = a.udp(here), b.udp(there)
+        ask(near, far, os.urandom(1000))
+        listener = b.listen(there)
+        stream(*a.connect(listener, here), data)
+        for each in (near, far, listener):
+            each.close()
+        after = g1.sas()[0x1001]["packets"]
+        check(after - before > 5, f"{after - before} packets of the SA, IPv{version}")
+        before = after
 
 
 def vlan(lab, a, g1, g2, b, data):
@@ -82,7 +119,8 @@ def vlan(lab, a, g1, g2, b, data):
                     link add link wan name wan.7 type vlan id 7
                     addr add 192.0.2.{net}/24 dev wan.7
                     link set wan.7 up
-                    route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+                    route add 10.{other}.0.0/24 via 192.0.2.{other}
+                    route replace 2001:db8:{other}::/64 dev wan.7""")
     tunnel(lab, g1, g2)
     wire = Wire(g1, "wan", "vlan 7 and not ip proto 50 and not arp")
     carries(lab, a, b, g1, data)
@@ -92,7 +130,8 @@ def vlan(lab, a, g1, g2, b, data):
     for gate, net, other in ((g1, 1, 2), (g2, 2, 1)):
         gate.ip(f"""link del wan.7
                     addr add 192.0.2.{net}/24 dev wan
-                    route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+                    route add 10.{other}.0.0/24 via 192.0.2.{other}
+                    route replace 2001:db8:{other}::/64 via 2001:db8::{other}""")
 
 
 def bridge(lab, a, g1, g2, b, data):
@@ -103,13 +142,15 @@ def bridge(lab, a, g1, g2, b, data):
                     link set wan master br0
                     addr add 192.0.2.{net}/24 dev br0
                     link set br0 up
-                    route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+                    route add 10.{other}.0.0/24 via 192.0.2.{other}
+                    route replace 2001:db8:{other}::/64 dev br0""")
     tunnel(lab, g1, g2)
     carries(lab, a, b, g1, data)
     for gate, net, other in ((g1, 1, 2), (g2, 2, 1)):
         gate.ip(f"""link del br0
                     addr add 192.0.2.{net}/24 dev wan
-                    route add 10.{other}.0.0/24 via 192.0.2.{other}""")
+                    route add 10.{other}.0.0/24 via 192.0.2.{other}
+                    route replace 2001:db8:{other}::/64 via 2001:db8::{other}""")
 
 
 def vrf(lab, a, g1, g2, b, data):
@@ -120,12 +161,17 @@ def vrf(lab, a, g1, g2, b, data):
              link set lan master red
              link set esp0 master red
              route del 10.2.0.0/24
-             route add table 10 10.2.0.0/24 via 192.0.2.2 dev wan onlink""")
+             route add table 10 10.2.0.0/24 via 192.0.2.2 dev wan onlink
+             addr replace 2001:db8:1::1/64 dev lan nodad
+             route del 2001:db8:2::/64
+             route add table 10 2001:db8:2::/64 via 2001:db8::2 dev wan onlink""")
     carries(lab, a, b, g1, data)
     check("10.2.0.0" not in g1.ip("route show"), "the sites' routes are only the VRF's")
     g1.ip("""link set esp0 nomaster
              link del red
-             route add 10.2.0.0/24 via 192.0.2.2""")
+             addr replace 2001:db8:1::1/64 dev lan nodad
+             route add 10.2.0.0/24 via 192.0.2.2
+             route add 2001:db8:2::/64 via 2001:db8::2""")
 
 
 def container(lab, a, g1, g2, b, data):
@@ -137,7 +183,7 @@ def container(lab, a, g1, g2, b, data):
             ns.sa(word, spi, src, dst, SUITE, key, mode="transport", more="reqid 5")
             ns.policy(f"dir {word} src {src} dst {dst} action protect reqid 5")
     lan = Wire(g1, "lan", "ip and not esp and not icmp")
-    carries(lab, a, b, g1, data)
+    carries(lab, a, b, g1, data, (4,))
     equal(len(lan.packets()), 0, "packets in clear between the container and its host")
     check(a.sas()[0x2001]["packets"] > 10, "packets of the container's SA")
     lan.close()
@@ -146,10 +192,12 @@ def container(lab, a, g1, g2, b, data):
 
 
 def main(lab):
-    a, g1, g2, b = lab.sites()
-    data = os.urandom(40_000 if lab.debug else 200_000)
+    a, g1, g2, b = lab.sites(both=True)
+    data = os.urandom(40_000 if lab.debug else 100_000)
     with lab.test("groups", "policies for a multicast group and a broadcast address carry their packets by tunnel"):
         groups(lab, g1, g2)
+    with lab.test("groups/ipv6", "and so do those for a group of IPv6"):
+        group6(lab, g1, g2)
     for name, part, sentence in (
             ("vlan", vlan, "ESP travels in frames of 802.1Q"),
             ("bridge", bridge, "ESP leaves by a bridge, and arrives by one"),

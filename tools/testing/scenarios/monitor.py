@@ -13,6 +13,7 @@ import socket
 import struct
 import time
 
+from quick import attributes
 from lab import ESPCTL, Counts, Monitor, check, command, drain, equal, eventually
 
 TOOL = "/tmp/espctl"
@@ -21,14 +22,6 @@ ENDS = "mode tunnel src 192.0.2.1 dst 192.0.2.2"
 ADD = f"sa add spi 0x1001 dir out {ENDS} suite aes128gcm16 reqid 1 key-file -"
 NETLINK_GENERIC, SOL_NETLINK, ADD_MEMBERSHIP = 16, 270, 1
 GETFAMILY, FAMILY_NAME, MCAST_GROUPS, GRP_NAME, GRP_ID = 3, 2, 7, 1, 2
-
-
-def attributes(data):
-    """Type and value of netlink attributes."""
-    while len(data) >= 4:
-        size, kind = struct.unpack_from("=HH", data)
-        yield kind & 0x3fff, data[4:size]
-        data = data[(size + 3) & ~3:]
 
 
 class Listener:
@@ -74,7 +67,7 @@ def changes(gate):
     event, = monitor.await_names("policy-flush")
     equal(set(event), {"event", "time"}, "what is told of a flush")
     gate.espctl(ADD, KEY.hex())
-    sa, = gate.sas().values()
+    sa, = gate.shown().values()
     equal(monitor.await_names("sa-add")[0]["sa"], sa, "SA told")
     check(KEY.hex() not in str(sa), "the key is told")
     # What is refused has not happened.

@@ -6,13 +6,14 @@
 
   2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
 
-    transport inside of tunnel: A === B within g1 === g2
+    transport inside of tunnel: A === B within g1 === g2, B also as xfrm
     transport outside of tunnel: both between g1 and g2
     three levels: both at once; and a road warrior A, with a tunnel to g2 and B inside
 """
 
 import os
 
+import xfrm
 from asynchronous import make_async
 from lab import ESP, Counts, Packet, Wire, ask, check, drain, equal, eventually, stream
 
@@ -99,15 +100,31 @@ def around(lab, story, suite, name):
             equal({k: v for k, v in counts.new().items() if k != "out_too_big"}, {}, "drops")
 
 
+def to_xfrm(lab, story, suite, spi, ends, reqid):
+    """Transport mode of A with B, which is xfrm."""
+    info = lab.suites()[suite]
+    story.a.policy(f"dir out src {ends[0]} dst {ends[1]} action protect reqid {reqid}")
+    story.a.policy(f"dir in src {ends[1]} dst {ends[0]} action protect reqid {reqid}")
+    lines = xfrm.policies("transport", ends[1], ends[0], ends[1], ends[0])
+    for number, way, (src, dst) in ((spi, "out", ends), (spi + 1, "in", ends[::-1])):
+        key = os.urandom(info["key_len"])
+        story.a.sa(way, number, src, dst, suite, key, "transport", f"reqid {reqid}")
+        lines += xfrm.state(number, src, dst, "transport", suite, info, key)
+    story.b.ip(lines)
+
+
+def end_xfrm(story):
+    """B without IPsec again; nothing was amiss."""
+    equal(xfrm.errors(story.b), {}, "errors of B")
+    story.b.ip("xfrm policy flush\nxfrm state flush")
+
+
 def inside(lab, story, suite, name):
-    with lab.test(f"inside/{name}", "transport mode from A to B inside of the gateways' tunnel"):
+    with lab.test(f"inside/{name}", "transport mode from A to B, which is xfrm, inside of the gateways' tunnel"):
         story.silence()
         lab.protect(story.g1, story.g2)
         lab.tunnel(story.g1, story.g2, suite)
-        pair(lab, story.a, story.b, 0x4001, "10.1.0.2", "10.2.0.2", "transport", 7, suite)
-        for host, out, back in ((story.a, "out", "in"), (story.b, "in", "out")):
-            host.policy(f"dir {out} src 10.1.0.2 dst 10.2.0.2 action protect reqid 7")
-            host.policy(f"dir {back} src 10.2.0.2 dst 10.1.0.2 action protect reqid 7")
+        to_xfrm(lab, story, suite, 0x4001, ("10.1.0.2", "10.2.0.2"), 7)
         lan = Wire(story.a, "eth0", "ip")
         for size in (1, 64, 1300, 4000):
             ask(story.near, story.far, os.urandom(size))
@@ -115,9 +132,10 @@ def inside(lab, story, suite, name):
         stream(*story.a.connect(listener, "10.1.0.2"), os.urandom(60_000))
         listener.close()
         equal({Packet(frame).proto for frame in lan.packets()} - {1}, {ESP}, "on A's own wire")
-        check(story.b.sas()[0x4001]["packets"] >= 4, "packets of the inner SA")
+        check(xfrm.packets(story.b)[0x4001] >= 4, "packets of the inner SA")
         lan.close()
         story.esp_alone()
+        end_xfrm(story)
 
 
 OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
@@ -156,13 +174,18 @@ def three(lab, story, suite, name):
             story.silence()
             a, g1, g2, b = story.sites
             nets = {4: ("10.1.0.0/24", "10.2.0.0/24"), 6: ("2001:db8:1::/64", "2001:db8:2::/64")}[version]
-            layers(lab, suite, (
-                (a, b, 0x4001, ENDS[version], "transport", 7, ENDS[version]),
-                (g1, g2, 0x1001, OUTER[version], "tunnel", 1, nets),
-                (g1, g2, 0x3001, OUTER[version], "transport", 2, OUTER[version])))
+            pairs = ((g1, g2, 0x1001, OUTER[version], "tunnel", 1, nets),
+                     (g1, g2, 0x3001, OUTER[version], "transport", 2, OUTER[version]))
+            if version == 6 and name == "sync":
+                to_xfrm(lab, story, suite, 0x4001, ENDS[version], 7)
+                layers(lab, suite, pairs)
+            else:
+                layers(lab, suite, ((a, b, 0x4001, ENDS[version], "transport", 7, ENDS[version]), *pairs))
             talk(story, *ENDS[version], version, os.urandom(40_000))
-            for ns, spi in ((b, 0x4001), (g2, 0x1001), (g2, 0x3001)):
-                check(ns.sas()[spi]["packets"] >= 8, f"packets of {spi:#x}")
+            innermost = b.sas().get(0x4001, {}).get("packets") or xfrm.packets(b)[0x4001]
+            for spi, packets in ((0x4001, innermost), *((spi, g2.sas()[spi]["packets"]) for spi in (0x1001, 0x3001))):
+                check(packets >= 8, f"{packets} packets of {spi:#x}")
+            end_xfrm(story)
             # Only a first fragment shows its SPI.
             wire = {p.spi for p in story.esp_alone() if hasattr(p, "spi") and not p.ip[7] and not p.ip[6] & 0x1f}
             check(version == 6 or wire <= {0x3001, 0x3002}, f"SPIs on the wire {wire}")
@@ -190,21 +213,28 @@ def road(lab, story, suite, name):
 
 
 def endless(lab, story, suite, name):
-    with lab.test(f"endless/{name}", "two policies that feed each other end: each packet counts once "
+    with lab.test(f"endless/{name}", "two policies that feed each other end, in either family: each packet counts once "
                                      "as out_nest"):
         story.silence()
         g1 = story.g1
         size = lab.suites()[suite]["key_len"]
-        g1.sa("out", 0x5001, "192.0.2.1", "192.0.2.2", suite, os.urandom(size), more="reqid 1")
-        g1.sa("out", 0x5002, "192.0.2.1", "10.2.0.9", suite, os.urandom(size), more="reqid 2")
-        g1.policy("dir out dst 10.2.0.0/24 action protect reqid 1")
-        g1.policy("dir out dst 192.0.2.2 action protect reqid 2")
+        for base, version, beyond, nets in ((0x5001, 4, "10.2.0.9", "10.2.0.0/24"),
+                                            (0x5003, 6, "2001:db8:2::9", "2001:db8:2::/64")):
+            src, gate = OUTER[version]
+            g1.sa("out", base, src, gate, suite, os.urandom(size), more=f"reqid {base}")
+            g1.sa("out", base + 1, src, beyond, suite, os.urandom(size), more=f"reqid {base + 1}")
+            g1.policy(f"dir out dst {nets} action protect reqid {base}")
+            g1.policy(f"dir out dst {gate} action protect reqid {base + 1}")
         counts = Counts(g1)
+        near6, wire6 = story.a.udp(ENDS[6][0]), Wire(story.g1, "wan", "ip6 and not icmp6")
         for _ in range(COUNT):
             story.near.sendto(b"for ever", ("10.2.0.2", 5002))
-        eventually(lambda: sum(counts.new().values()) >= COUNT, "each packet counted")
-        counts.become(out_nest=COUNT)
-        check(not story.wire.packets(), "something left")
+            near6.sendto(b"for ever", (ENDS[6][1], 5002))
+        eventually(lambda: sum(counts.new().values()) >= 2 * COUNT, "each packet counted")
+        counts.become(out_nest=2 * COUNT)
+        check(not story.wire.packets() and not wire6.packets(), "something left")
+        near6.close()
+        wire6.close()
 
 
 def translated(lab, story, suite, name):

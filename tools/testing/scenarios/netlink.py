@@ -263,14 +263,14 @@ def by_ynl(story):
     # Seen by espctl as well, and the other way round
     number = do("sa-add", spi=0x3001, direction="in", mode="tunnel", src=DST, dst=SRC, suite="chacha20poly1305",
                 key=os.urandom(36), reqid=2, replay_window=128)["id"]
-    shown = r.sas()[0x3001]
+    shown = r.shown()[0x3001]
     equal((shown["id"], shown["suite"], shown["replay_window"]), (number, "chacha20poly1305", 128), "what espctl shows")
     got = do("sa-get", id=number)
     equal((got["spi"], got["replay-window"], got["fingerprint"].hex()), (0x3001, 128, shown["fingerprint"]),
           "what YNL shows")
     check("key" not in got, "the key is shown")
     do("sa-update", id=number, reqid=3, lifetime={"hard-packets": 1000})
-    equal(r.sas()[0x3001]["reqid"], 3, "reqid after the update")
+    equal(r.shown()[0x3001]["reqid"], 3, "reqid after the update")
     reserved = do("sa-reserve", dst=SRC)
     check(0xc0000000 <= reserved["spi"] <= 0xcfffffff, f"SPI {reserved['spi']:#x} reserved")
     policy = do("policy-add", direction="out", action="protect", reqid=1, selector=SELECTOR)["id"]

@@ -135,7 +135,7 @@ def lists(story, inner):
     here, there = INNER[inner]
     near, far = story.a.udp(here), story.b.udp(there)
     counts = Counts(story.g1), Counts(story.g2)
-    wan = Wire(story.g2, "wan", "esp", incoming=True)
+    lan, wan = Wire(story.g1, "lan", "udp", incoming=True), Wire(story.g2, "wan", "esp", incoming=True)
     # Without GSO of its own, so that they arrive one by one and close together.
     ethtool(story.a, "eth0", ETHTOOL_SGSO, 0)
     sent = []
@@ -150,12 +150,13 @@ def lists(story, inner):
     equal(got, b"".join(sent), "what B got")
     listener = story.b.listen(there)
     stream(*story.a.connect(listener, here), os.urandom(100_000))
-    small = longest(wan.packets())
+    large, small = longest(lan.packets()), longest(wan.packets())
+    check(large > 2000, f"the longest packet of UDP at g1 has {large} bytes: nothing was gathered")
     check(1000 < small <= 1500, f"the longest ESP packet has {small} bytes")
     ethtool(story.a, "eth0", ETHTOOL_SGSO, 1)
     for each in counts:
         equal({k: v for k, v in each.new().items() if k != "out_too_big"}, {}, "drops")
-    for each in (near, far, wan, listener):
+    for each in (near, far, lan, wan, listener):
         each.close()
     for gate, dev in ((story.g1, "lan"), (story.g1, "wan"), (story.g2, "wan"), (story.g2, "lan")):
         gate.run(["ethtool", "-K", dev, "gro", "off", "rx-udp-gro-forwarding", "off", "rx-gro-list", "off"])

@@ -32,11 +32,11 @@ def remove(gates, number):
     """The SAs of a round, senders first; what is on its way still comes in."""
     for way, base in ((0, 0x10000), (1, 0x20000)):
         dst = ("192.0.2.2", "192.0.2.1")[way]
-        gates[way].espctl(f"sa del spi {base + number:#x} dst {dst} dir out")
+        gates[way].del_sa(base + number, dst, "out")
     yield
     for way, base in ((0, 0x10000), (1, 0x20000)):
         dst = ("192.0.2.2", "192.0.2.1")[way]
-        gates[1 - way].espctl(f"sa del spi {base + number:#x} dst {dst} dir in")
+        gates[1 - way].del_sa(base + number, dst, "in")
 
 
 def main(lab):

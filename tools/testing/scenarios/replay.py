@@ -12,8 +12,9 @@ The verdicts of g2 are compared with those of an oracle that keeps a set.
 import os
 import random
 
+import esp
 import xfrm
-from lab import Counts, Monitor, Wire, ask, check, drain, equal, eventually
+from lab import Counts, Monitor, Wire, ask, check, drain, equal, eventually, ipv4, udp
 
 COUNT = 100
 
@@ -47,7 +48,7 @@ class Story:
 
     def forget(self, more):
         """The same SA as a new one, for which every number is new."""
-        self.g2.espctl("sa del spi 0x1001 dst 192.0.2.2 dir in")
+        self.g2.del_sa(0x1001, "192.0.2.2", "in")
         self.g2.sa("in", 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", self.key,
                    more=f"reqid 1 {more}")
         drain(self.far)
@@ -185,7 +186,7 @@ def forged(lab, story):
             for esn in ("on", "off"):
                 frames = story.record(f"esn {esn}", "", 2, suite)
                 # Replayed numbers are dropped unopened: a new SA has seen none.
-                story.g2.espctl("sa del spi 0x1001 dst 192.0.2.2 dir in")
+                story.g2.del_sa(0x1001, "192.0.2.2", "in")
                 story.g2.sa("in", 0x1001, "192.0.2.1", "192.0.2.2", suite, story.key,
                             more=f"reqid 1 esn {esn}")
                 counts = Counts(story.g2)
@@ -225,37 +226,61 @@ def reflected(lab, story):
         back.close()
 
 
+def across(lab, story, suite, edge):
+    """From the last numbers of 32 bits on."""
+    g1, g2 = story.g1, story.g2
+    g1.silence()
+    g2.silence()
+    lab.protect(g1, g2)
+    info = lab.suites()[suite]
+    there, back = (os.urandom(info["key_len"]) for _ in range(2))
+    g1.sa("out", 0x1001, "192.0.2.1", "192.0.2.2", suite, there, more=f"reqid 1 seq {edge - 11}")
+    g1.sa("in", 0x1002, "192.0.2.2", "192.0.2.1", suite, back, more=f"reqid 1 seq {edge - 11}")
+    g2.flush_policies()
+    errors, counts = xfrm.errors(g2), Counts(g1)
+    g2.ip("xfrm policy flush\nxfrm state flush\n" +
+          xfrm.policies("tunnel", "10.2.0.0/24", "10.1.0.0/24", "192.0.2.2", "192.0.2.1") +
+          xfrm.state(0x1001, "192.0.2.1", "192.0.2.2", "tunnel", suite, info, there,
+                     more=f"replay-seq {edge - 11:#x}") +
+          xfrm.state(0x1002, "192.0.2.2", "192.0.2.1", "tunnel", suite, info, back,
+                     more=f"replay-oseq {edge - 11:#x}"))
+    story.wire.packets()
+    for number in range(30):
+        ask(story.near, story.far, number.to_bytes(4, "big"))
+    frames = {0x1001: [], 0x1002: []}
+    for frame in story.wire.packets():
+        frames[int.from_bytes(frame[34:38], "big")].append(frame)
+    for spi, some in frames.items():
+        equal([seq(frame) for frame in some], [(edge - 10 + n) % edge for n in range(30)],
+              f"numbers of {spi:#x} on the wire")
+    sas = g1.sas()
+    equal((sas[0x1001]["seq"], sas[0x1002]["seq"]), (edge + 19, edge + 19), "numbers of g1's SAs")
+    counts.become()
+    equal(xfrm.errors(g2), errors, "errors of xfrm")
+    # Of the last 2^32: one that was received, and one that is authentic, has come never, and is too old.
+    forger = Wire(g2, "wan", "less 1")
+    forger.send(frames[0x1002][4])
+    counts.become(in_replay_seen=1)
+    inner = ipv4("10.2.0.2", "10.1.0.2", 17, udp(5002, 5001, b"old"))
+    forger.send(frames[0x1002][4][:14] +
+                ipv4("192.0.2.2", "192.0.2.1", 50, esp.seal(suite, back, 0x1002, 40, inner, high=0)))
+    counts.become(in_replay_seen=1, in_icv=1)
+    # The same of this 2^32 is welcome.
+    forger.send(frames[0x1002][4][:14] +
+                ipv4("192.0.2.2", "192.0.2.1", 50, esp.seal(suite, back, 0x1002, 40, inner, high=1)))
+    equal(story.near.recv(10), b"old", "what arrives")
+    counts.become(in_replay_seen=1, in_icv=1)
+    forger.close()
+    g2.ip("xfrm policy flush\nxfrm state flush")
+
+
 def beyond(lab, story):
     """The edges of 32 bits, with xfrm as the peer."""
     edge = 1 << 32
-    with lab.test("esn-edge", "with ESN numbers go on across 2^32, to and from xfrm, and a number of the "
-                              "last 2^32 is refused"):
-        story.g1.silence()
-        story.g2.silence()
-        lab.protect(story.g1, story.g2)
-        there, back = (os.urandom(20) for _ in range(2))
-        info = lab.suites()["aes128gcm16"]
-        story.g1.sa("out", 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", there,
-                    more=f"reqid 1 seq {edge - 11}")
-        story.g1.sa("in", 0x1002, "192.0.2.2", "192.0.2.1", "aes128gcm16", back,
-                    more=f"reqid 1 seq {edge - 11}")
-        story.g2.ip("xfrm policy flush\nxfrm state flush\n" +
-                    xfrm.policies("tunnel", "10.2.0.0/24", "10.1.0.0/24", "192.0.2.2", "192.0.2.1") +
-                    xfrm.state(0x1001, "192.0.2.1", "192.0.2.2", "tunnel", "aes128gcm16", info, there,
-                               more=f"replay-seq {edge - 11:#x}") +
-                    xfrm.state(0x1002, "192.0.2.2", "192.0.2.1", "tunnel", "aes128gcm16", info, back,
-                               more=f"replay-oseq {edge - 11:#x}"))
-        story.g2.espctl("policy flush")
-        story.wire.packets()
-        for number in range(30):
-            ask(story.near, story.far, number.to_bytes(4, "big"))
-        frames = [frame for frame in story.wire.packets() if frame[34:38] == (0x1001).to_bytes(4, "big")]
-        equal([seq(frame) for frame in frames], [(edge - 10 + n) % edge for n in range(30)],
-              "numbers on the wire")
-        sas = story.g1.sas()
-        equal((sas[0x1001]["seq"], sas[0x1002]["seq"]), (edge + 19, edge + 19), "numbers of g1's SAs")
-        equal((story.g1.drops(), xfrm.errors(story.g2)), ({}, {}), "drops")
-        story.g2.ip("xfrm policy flush\nxfrm state flush")
+    for suite in ("aes128gcm16", "aes256-sha256"):
+        with lab.test(f"esn-edge/{suite}", f"with ESN numbers of {suite} go on across 2^32, to and from xfrm, and a packet "
+                                           "of the last 2^32 is refused"):
+            across(lab, story, suite, edge)
     with lab.test("end", "without ESN the last number is sent, and told to be near and at its end; nothing "
                          "follows it"):
         story.g1.silence()
@@ -287,7 +312,7 @@ def widths(lab, story):
                                          "and nothing behind it"):
             frames = story.record("esn off", f"window {window}", 3)
             # One packet far ahead, sealed by the same key, moves the window.
-            story.g1.espctl("sa del spi 0x1001 dst 192.0.2.2 dir out")
+            story.g1.del_sa(0x1001, "192.0.2.2", "out")
             story.g1.sa("out", 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", story.key,
                         more=f"reqid 1 esn off seq {window + 1}")
             story.forget(f"esn off window {window}")

@@ -152,7 +152,7 @@ def limits(g1, near, far):
     near.sendto(b"soft", ("10.2.0.2", 5002))
     monitor.await_names("sa-update", "sa-soft")
     g1.espctl(f"sa update id {number} hard-packets 0 soft-packets 0")
-    check("lifetime" not in g1.sas()[0x1001], "limits that were taken away are shown")
+    check("lifetime" not in g1.shown()[0x1001], "limits that were taken away are shown")
     for _ in range(5):
         near.sendto(b"no end", ("10.2.0.2", 5002))
     for _ in range(6):
