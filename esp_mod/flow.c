@@ -219,7 +219,7 @@ void espm_flow_reverse(struct espm_flow *flow)
  *
  * TCP, UDP or ICMP in IPv4, whole, without options, and neither IKE nor an
  * error: nothing is hidden in it, nothing exempts it, and no other packet is
- * what it is about. (ICMP spares 1,000 of 25,000 instructions of an echo.)
+ * what it is about.
  *
  * Context: any.
  * Return: false for any other packet.
