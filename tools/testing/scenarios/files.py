@@ -134,9 +134,9 @@ def lives_on(story):
     wire = Wire(g1, "wan", "esp")
     ask(story.near, story.far, b"once")
     sealed = next(frame for frame in wire.packets() if Packet(frame).spi == 0x1001)
-    was = g2.sas()
+    was = g2.shown()
     story.apply(g2, story.text(g2, "hard-packets 100000 pin on", "policy add dir out dst 10.77.0.0/16 action discard\n"))
-    now = g2.sas()
+    now = g2.shown()
     for spi, sa in now.items():
         equal([sa[word] for word in ("id", "seq", "packets", "bytes", "fingerprint")],
               [was[spi][word] for word in ("id", "seq", "packets", "bytes", "fingerprint")], f"SA {spi:#x}")
