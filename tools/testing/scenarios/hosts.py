@@ -165,7 +165,9 @@ def one_port(hosts, family, mode):
         listener.close()
         seen = len(clear.packets())
         check(bool(seen) != secret, f"{seen} clear packets of port {port}")
-        check((hosts.sealed() > before) == secret, f"{hosts.sealed() - before} packets sealed of {port}")
+        # The connection of before may still say a last word.
+        sealed = hosts.sealed() - before
+        check(sealed > 20 if secret else sealed < 4, f"{sealed} packets sealed of {port}")
     e.run(["ping", "-c", "1", "-W", "5", there])
     hosts.nothing_lost()
     # What X says in clear as that service is not taken.

@@ -14,6 +14,7 @@
 g1 runs esp_mod and has a tunnel to each of the others; g2 is esp_mod, g3 is xfrm.
 """
 
+import contextlib
 import os
 import socket
 
@@ -126,7 +127,9 @@ def learn(ns, addr, there):
     with ns.udp(addr) as sock:
         sock.setsockopt(LEVEL[6], DISCOVER[6], PMTUDISC_DO)
         sock.connect((there, 9))
-        sock.send(bytes(1400))
+        # Too long at once for a host that knows already.
+        with contextlib.suppress(OSError):
+            sock.send(bytes(1400))
         eventually(lambda: sock.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU) < 1500,
                    f"{ns.name} knows the MTU to {there}")
 
