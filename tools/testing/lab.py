@@ -50,10 +50,16 @@ def check(true, why):
         raise Failure(why)
 
 
+def brief(value):
+    """As it is written, but for what nobody could read."""
+    text = repr(value)
+    return text if len(text) <= 2000 else f"{text[:300]}... ({len(text)} characters)"
+
+
 def equal(got, want, what):
     """Fail unless equal."""
     if got != want:
-        raise Failure(f"{what}: {got!r}, not {want!r}")
+        raise Failure(f"{what}: {brief(got)}, not {brief(want)}")
 
 
 def eventually(ask, what, seconds=10.0):
