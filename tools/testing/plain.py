@@ -34,8 +34,9 @@ def _check(result, what):
 
 def add_namespaces(names):
     """As `ip netns add'."""
-    if not os.path.ismount(NAMES):
-        os.makedirs(NAMES, exist_ok=True)
+    os.makedirs(NAMES, exist_ok=True)
+    # That fails where it is no mount yet. To bind it each time would double its mounts.
+    if LIBC.mount(b"", NAMES.encode(), None, MS_SHARED | MS_REC, None):
         _check(LIBC.mount(NAMES.encode(), NAMES.encode(), None, MS_BIND | MS_REC, None), NAMES)
         _check(LIBC.mount(b"", NAMES.encode(), None, MS_SHARED | MS_REC, None), NAMES)
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
