@@ -119,7 +119,8 @@ def options(hosts, family, mode):
     """What stands in front of ESP, and what behind it."""
     e, x, (here, there) = hosts.e, hosts.x, ENDS[family]
     near, far = e.udp(here), x.udp(there)
-    wire = Wire(x, "wan", "src host " + here, incoming=True)
+    # At E, for at X the packets show up once more when they are opened.
+    wire = Wire(e, "wan", "src host " + here)
     clear = Wire(e, "wan", CLEAR)
     for sock in (near, far):
         set_options(sock, family)
