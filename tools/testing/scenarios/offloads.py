@@ -144,10 +144,12 @@ def lists(story, inner):
         data = os.urandom(20_000 - number)
         near.sendto(data, far.getsockname()[:2])
         sent.append(data)
-    got = b""
-    while len(got) < sum(map(len, sent)):
-        got += far.recv(65536)
-    equal(got, b"".join(sent), "what B got")
+    got = []
+    while sum(map(len, got)) < sum(map(len, sent)):
+        got.append(far.recv(65536))
+    # Two CPUs need not keep the order of datagrams.
+    want = [data[at:at + 1000] for data in sent for at in range(0, len(data), 1000)]
+    equal(sorted(got), sorted(want), "what B got")
     listener = story.b.listen(there)
     stream(*story.a.connect(listener, here), os.urandom(100_000))
     large, small = longest(lan.packets()), longest(wan.packets())
@@ -199,8 +201,6 @@ def none(story):
 
 
 def main(lab):
-    # Datagrams are compared in their order, which two CPUs would not keep.
-    lab.pin()
     story = Story(lab)
     lab.say("all offloads on")
     for outer, inner in ((4, 4), (6, 6), (4, 6), (6, 4)):
