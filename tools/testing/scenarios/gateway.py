@@ -56,7 +56,8 @@ table ip6 gate6 {
 	chain input {
 		type filter hook input priority filter; policy drop;
 		ct state established,related accept
-		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+		icmpv6 type nd-neighbor-solicit accept
+		icmpv6 type nd-neighbor-advert accept
 		meta l4proto esp accept
 	}
 }
