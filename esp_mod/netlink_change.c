@@ -70,34 +70,30 @@ struct view {
 
 static_assert(ESPM_A_POLICY_MAX <= ESPM_A_SA_MAX);
 
+#define FORM(set) { esp_mod_##set##_nl_policy, ARRAY_SIZE(esp_mod_##set##_nl_policy) - 1 }
+
+/* What the nest of a step may hold; a flush has none. */
+static const struct {
+	const struct nla_policy *policy;
+	int max;
+} forms[] = {
+	[ESPM_A_STEP_SA_ADD]		= FORM(sa_new),
+	[ESPM_A_STEP_SA_UPDATE]		= FORM(sa_change),
+	[ESPM_A_STEP_SA_DEL]		= FORM(sa_name),
+	[ESPM_A_STEP_POLICY_ADD]	= FORM(policy_new),
+	[ESPM_A_STEP_POLICY_DEL]	= FORM(policy_name),
+	[ESPM_A_STEP_POLICY_FLUSH]	= {},
+};
+
 static int look(const struct transaction *t, const struct step *step, struct view *view)
 {
-	struct netlink_ext_ack *extack = t->info->extack;
-
 	view->info = *t->info;
-	if (!step->attr)
+	if (!step->attr || !forms[step->kind].policy)
 		return 0;
 	memset(view->attrs, 0, sizeof(view->attrs));
 	view->info.attrs = view->attrs;
-	switch (step->kind) {
-	case ESPM_A_STEP_SA_ADD:
-		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_sa_new_nl_policy) - 1,
-					step->attr, esp_mod_sa_new_nl_policy, extack);
-	case ESPM_A_STEP_SA_UPDATE:
-		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_sa_change_nl_policy) - 1,
-					step->attr, esp_mod_sa_change_nl_policy, extack);
-	case ESPM_A_STEP_SA_DEL:
-		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_sa_name_nl_policy) - 1,
-					step->attr, esp_mod_sa_name_nl_policy, extack);
-	case ESPM_A_STEP_POLICY_ADD:
-		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_policy_new_nl_policy) - 1,
-					step->attr, esp_mod_policy_new_nl_policy, extack);
-	case ESPM_A_STEP_POLICY_DEL:
-		return nla_parse_nested(view->attrs, ARRAY_SIZE(esp_mod_policy_name_nl_policy) - 1,
-					step->attr, esp_mod_policy_name_nl_policy, extack);
-	default:
-		return 0;
-	}
+	return nla_parse_nested(view->attrs, forms[step->kind].max, step->attr,
+				forms[step->kind].policy, t->info->extack);
 }
 
 /* Make the SAs that are to be added, which may load modules, before anything is locked. */
@@ -323,7 +319,7 @@ static void undo(struct transaction *t)
 			espm_nl_sa_change_undo(t->en, step->sa, &step->change);
 			break;
 		case ESPM_A_STEP_POLICY_ADD:
-			espm_spd_unstage(t->en, step->policy);
+			espm_spd_bury(t->en, step->policy);
 			break;
 		}
 	}
@@ -505,14 +501,34 @@ static int run(struct transaction *t)
 	return err;
 }
 
-/* A request of one change, which stands in its attributes. */
-static int run_one(struct sk_buff *skb, struct genl_info *info, u16 kind, struct step *step)
+/* A request of one change, which stands in its attributes. @id: of what is added, or NULL */
+static int run_one(struct sk_buff *skb, struct genl_info *info, u16 kind, u32 *id)
 {
-	struct transaction t = { .en = espm_nl_net(info), .info = info, .step = step, .n = 1 };
-	int err = espm_nl_may_configure(skb, info->extack);
+	struct step step = { .kind = kind };
+	struct transaction t = { .en = espm_nl_net(info), .info = info, .step = &step, .n = 1 };
+	int err = espm_nl_may_configure(skb, info->extack) ?: run(&t);
 
-	*step = (struct step){ .kind = kind };
-	return err ?: run(&t);
+	if (id)
+		*id = step.id;
+	return err;
+}
+
+/* The same, and @attr of the answer is the number of what was added. */
+static int run_add(struct sk_buff *skb, struct genl_info *info, u16 kind, int attr)
+{
+	struct sk_buff *msg;
+	void *hdr;
+	u32 id;
+	int err;
+
+	/* Nothing may fail once it is there. */
+	msg = espm_nl_begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	err = run_one(skb, info, kind, &id);
+	if (!err)
+		err = nla_put_u32(msg, attr, id);
+	return espm_nl_finish_add(info, msg, hdr, err);
 }
 
 static void wipe_key(const struct nlattr *attr)
@@ -534,78 +550,46 @@ static void wipe_keys(struct genl_info *info)
 /* espctl sa add */
 int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct sk_buff *msg;
-	struct step step;
-	void *hdr;
-	int err;
+	int err = run_add(skb, info, ESPM_A_STEP_SA_ADD, ESPM_A_SA_ID);
 
-	/* Nothing may fail once the SA is there. */
-	msg = espm_nl_begin_reply(info, &hdr);
-	err = msg ? run_one(skb, info, ESPM_A_STEP_SA_ADD, &step) : -ENOMEM;
 	wipe_keys(info);
-	if (!msg)
-		return err;
-	if (!err)
-		err = nla_put_u32(msg, ESPM_A_SA_ID, step.id);
-	return espm_nl_finish_add(info, msg, hdr, err);
+	return err;
 }
 
 /* espctl sa update */
 int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct step step;
-
-	return run_one(skb, info, ESPM_A_STEP_SA_UPDATE, &step);
+	return run_one(skb, info, ESPM_A_STEP_SA_UPDATE, NULL);
 }
 
 /* espctl sa del */
 int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct step step;
-
-	return run_one(skb, info, ESPM_A_STEP_SA_DEL, &step);
+	return run_one(skb, info, ESPM_A_STEP_SA_DEL, NULL);
 }
 
 /* espctl sa flush */
 int esp_mod_nl_sa_flush_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct step step;
-
-	return run_one(skb, info, ESPM_A_STEP_SA_FLUSH, &step);
+	return run_one(skb, info, ESPM_A_STEP_SA_FLUSH, NULL);
 }
 
 /* espctl policy add */
 int esp_mod_nl_policy_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct sk_buff *msg;
-	struct step step;
-	void *hdr;
-	int err;
-
-	/* Nothing may fail once the policy is there. */
-	msg = espm_nl_begin_reply(info, &hdr);
-	if (!msg)
-		return -ENOMEM;
-	err = run_one(skb, info, ESPM_A_STEP_POLICY_ADD, &step);
-	if (!err)
-		err = nla_put_u32(msg, ESPM_A_POLICY_ID, step.id);
-	return espm_nl_finish_add(info, msg, hdr, err);
+	return run_add(skb, info, ESPM_A_STEP_POLICY_ADD, ESPM_A_POLICY_ID);
 }
 
 /* espctl policy del */
 int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct step step;
-
-	return run_one(skb, info, ESPM_A_STEP_POLICY_DEL, &step);
+	return run_one(skb, info, ESPM_A_STEP_POLICY_DEL, NULL);
 }
 
 /* espctl policy flush */
 int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct step step;
-
-	return run_one(skb, info, ESPM_A_STEP_POLICY_FLUSH, &step);
+	return run_one(skb, info, ESPM_A_STEP_POLICY_FLUSH, NULL);
 }
 
 /* A step holds just one change. */

@@ -208,7 +208,7 @@ static void free_policy_rcu(struct rcu_head *rcu)
  * Until then no packet sees it. Afterwards nothing can fail.
  *
  * Context: process, sleeps.
- * Return: the policy, for espm_spd_publish() or espm_spd_unstage(); NULL without memory.
+ * Return: the policy, for espm_spd_publish() or espm_spd_bury(); NULL without memory.
  */
 struct espm_policy *espm_spd_stage(struct espm_net *en, const struct espm_policy *wanted,
 				   struct netlink_ext_ack *extack)
@@ -268,31 +268,6 @@ err_no_memory:
 	return NULL;
 }
 
-/* Out of everything; freed once nobody looks at it. */
-static void unlink_policy(struct espm_net *en, struct espm_policy *policy)
-{
-	xa_erase(&en->spd.by_id, policy->id);
-	list_del(&policy->in_order);
-	rhltable_remove(&en->spd.table, &policy->node, table_params);
-	count_out(en, policy);
-	if (policy->link)
-		espm_sad_link_put(en, policy->link);
-	call_rcu(&policy->rcu, free_policy_rcu);
-}
-
-/**
- * espm_spd_unstage() - take a staged policy back
- * @en: the namespace, locked
- * @policy: the policy, which no packet has seen; freed
- *
- * Context: process.
- */
-void espm_spd_unstage(struct espm_net *en, struct espm_policy *policy)
-{
-	lockdep_assert_held(&en->lock);
-	unlink_policy(en, policy);
-}
-
 /**
  * espm_spd_publish() - let a staged policy be found by its number
  * @en: the namespace, locked
@@ -347,9 +322,10 @@ void espm_spd_turn(struct espm_net *en)
 }
 
 /**
- * espm_spd_bury() - remove a policy that decides no more
+ * espm_spd_bury() - remove a policy that decides nothing
  * @en: the namespace, locked
- * @policy: a doomed policy, after the turn; freed after a grace period
+ * @policy: a doomed policy, after the turn, or a staged one, before it; freed after
+ *	a grace period
  *
  * Of policies with the same prefixes the newest is the first that the table finds.
  *
@@ -358,7 +334,13 @@ void espm_spd_turn(struct espm_net *en)
 void espm_spd_bury(struct espm_net *en, struct espm_policy *policy)
 {
 	lockdep_assert_held(&en->lock);
-	unlink_policy(en, policy);
+	xa_erase(&en->spd.by_id, policy->id);
+	list_del(&policy->in_order);
+	rhltable_remove(&en->spd.table, &policy->node, table_params);
+	count_out(en, policy);
+	if (policy->link)
+		espm_sad_link_put(en, policy->link);
+	call_rcu(&policy->rcu, free_policy_rcu);
 }
 
 /**

@@ -142,7 +142,6 @@ int espm_spd_init(struct espm_net *en);
 void espm_spd_exit(struct espm_net *en);
 struct espm_policy *espm_spd_stage(struct espm_net *en, const struct espm_policy *wanted,
 				   struct netlink_ext_ack *extack);
-void espm_spd_unstage(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_publish(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_doom(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_spare(struct espm_net *en, struct espm_policy *policy);

@@ -228,8 +228,8 @@ static void finish(struct espm_lane *lane, struct espm_op **ops, const int *errs
 		call(lane);
 }
 
-/* Softirqs are off. Return: whether there was something to do. */
-static bool help_lane(struct espm_lane *lane)
+/* Softirqs are off. */
+static void help_lane(struct espm_lane *lane)
 {
 	struct espm_op *ops[BATCH];
 	int errs[BATCH];
@@ -243,13 +243,12 @@ static bool help_lane(struct espm_lane *lane)
 	}
 	spin_unlock(&lane->lock);
 	if (!n)
-		return false;
+		return;
 
 	begin = get_cycles();
 	for (i = 0; i < n; i++)
 		errs[i] = crypt(ops[i]);
 	finish(lane, ops, errs, n, get_cycles() - begin);
-	return true;
 }
 
 static struct espm_lane *find_waiting(void)

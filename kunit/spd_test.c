@@ -401,7 +401,7 @@ static void changes_turn_together(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, old && new && vain);
 	espm_spd_doom(en, old);
 	KUNIT_EXPECT_EQ(test, match(en, ESPM_DIR_OUT, &flow, &m), was);
-	espm_spd_unstage(en, vain);
+	espm_spd_bury(en, vain);
 	espm_spd_publish(en, new);
 	is = new->id;
 	KUNIT_EXPECT_EQ(test, match(en, ESPM_DIR_OUT, &flow, &m), was);

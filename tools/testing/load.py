@@ -1,13 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0
 """Load whose every packet counts."""
 
+import os
 import select
 import struct
 import time
 
-from lab import equal, eventually
+from lab import Packet, check, equal, eventually
 
 WINDOW = 40
+
+
+def add_sas(gates, number):
+    """SAs of a round, 0x10000 and 0x20000 and its number: receivers first, so that nothing comes too early."""
+    for way, base in ((0, 0x10000), (1, 0x20000)):
+        ends = ("192.0.2.1", "192.0.2.2") if way == 0 else ("192.0.2.2", "192.0.2.1")
+        key = os.urandom(20)
+        for gate, word in ((gates[1 - way], "in"), (gates[way], "out")):
+            gate.sa(word, base + number, *ends, "aes128gcm16", key)
+
+
+def note_ivs(frames, seen):
+    """Of frames that must all be ESP with an IV of 8 bytes; how many. seen: IVs by SPI, none of which may come twice."""
+    for packet in map(Packet, frames):
+        equal(packet.proto, 50, "protocol on the wire")
+        iv = packet.body[8:16]
+        check(iv not in seen.setdefault(packet.spi, set()), "an IV twice under one key")
+        seen[packet.spi].add(iv)
+    return len(frames)
 
 
 class Load:

@@ -9,23 +9,11 @@ newest one of a reqid; the old ones go later. Datagrams with numbers flow both
 ways meanwhile; each must arrive, once, in order.
 """
 
-import os
+from lab import Wire, check, equal, eventually
+from load import Load, add_sas, note_ivs
 
-from lab import Packet, Wire, check, equal, eventually
-from load import Load
-
-SUITE = "aes128gcm16"
 ROUNDS = 25
 DEBUG_ROUNDS = 8
-
-
-def add(gates, number):
-    """The SAs of a round, receivers first."""
-    for way, base in ((0, 0x10000), (1, 0x20000)):
-        ends = ("192.0.2.1", "192.0.2.2") if way == 0 else ("192.0.2.2", "192.0.2.1")
-        key = os.urandom(20)
-        for gate, word in ((gates[1 - way], "in"), (gates[way], "out")):
-            gate.sa(word, base + number, *ends, SUITE, key)
 
 
 def remove(gates, number):
@@ -47,13 +35,13 @@ def main(lab):
     with lab.test("load", f"{rounds} times new SAs for both directions under load: each packet arrives, "
                           "in order; nothing in clear, no IV twice under one key"):
         lab.protect(g1, g2)
-        add(gates, 0)
+        add_sas(gates, 0)
         wire = Wire(g1, "wan", "ip")
         load = Load(a, b)
         seen, frames = {}, 0
         for number in range(1, rounds + 1):
             load.turn()
-            add(gates, number)
+            add_sas(gates, number)
             load.turn()
             for _ in remove(gates, number - 1):
                 # What the old SA has sealed is opened before it goes.
@@ -61,12 +49,7 @@ def main(lab):
                 eventually(lambda: load.take(0) or max(load.sent[0] - load.got[1],
                                                        load.sent[1] - load.got[0]) == 0,
                            "what is on its way")
-            for packet in map(Packet, wire.packets()):
-                equal(packet.proto, 50, "protocol on the wire")
-                iv = packet.body[8:16]
-                check(iv not in seen.setdefault(packet.spi, set()), "an IV twice under one key")
-                seen[packet.spi].add(iv)
-                frames += 1
+            frames += note_ivs(wire.packets(), seen)
         load.finish()
         wire.close()
         check(len(seen) > 2 * rounds * 0.9, f"{len(seen)} SAs were used in {rounds} rounds")

@@ -81,7 +81,7 @@ def passes(left, right):
 def main(lab):
     a, g1, g2, b = lab.sites()
     setup = Setup("aes128gcm16", 20)
-    rounds = 25 if lab.debug else 10
+    rounds = 100 if lab.debug else 10
     left, right, pids = start(lab, a, b)
 
     with lab.test("flush", "SAs and policies flushed under traffic, five times"):

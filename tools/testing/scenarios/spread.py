@@ -15,7 +15,7 @@ import time
 
 from asynchronous import make_async
 from lab import Wire, check, command, equal, eventually
-from load import Load
+from load import Load, add_sas
 
 SUITE = "aes128gcm16"
 NEVER, WHEN_BUSY, ALWAYS = range(3)
@@ -90,15 +90,6 @@ def keep_order(lab, pktgen, gates, value, size, sentence):
         check_gates(gates)
 
 
-def add(gates, number):
-    """An SA more each way, receivers first."""
-    for way, base in ((0, 0x10000), (1, 0x20000)):
-        ends = ("192.0.2.1", "192.0.2.2") if way == 0 else ("192.0.2.2", "192.0.2.1")
-        key = os.urandom(20)
-        for gate, word in ((gates[1 - way], "in"), (gates[way], "out")):
-            gate.sa(word, base + number, *ends, SUITE, key)
-
-
 def remove(gates, number, ways=("out", "in")):
     for word in ways:
         for way, base in ((0, 0x10000), (1, 0x20000)):
@@ -117,11 +108,11 @@ def change_sas(lab, a, b, gates):
     rounds = DEBUG_ROUNDS if lab.debug else ROUNDS
     with lab.test("rekey", f"{rounds} times SAs come and go under load on all CPUs: each packet arrives, in order"):
         set_spread(ALWAYS)
-        add(gates, 0)
+        add_sas(gates, 0)
         load = Load(a, b)
         for number in range(1, rounds + 1):
             load.turn()
-            add(gates, number)
+            add_sas(gates, number)
             load.turn()
             remove(gates, number - 1, ("out",))
             load.settle()
@@ -139,12 +130,12 @@ def end_under_load(lab, a, gates):
         pid = lab.load((sock, ("10.2.0.2", 4002)), size=1000, pause=0.0005)
         for number in range(4):
             set_spread((ALWAYS, NEVER, ALWAYS, WHEN_BUSY)[number % 4])
-            add(gates, number)
+            add_sas(gates, number)
             eventually(lambda number=number: gates[1].sas()[0x10000 + number].get("packets"), "packets")
             for gate in gates:
                 gate.espctl("sa flush")
         set_spread(ALWAYS)
-        add(gates, 99)
+        add_sas(gates, 99)
         gates[0].delete()
         lab.unload(pid)
         sock.close()
