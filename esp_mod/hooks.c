@@ -348,18 +348,37 @@ int espm_hooks_register(struct espm_net *en)
 
 /**
  * espm_hooks_unregister() - see no more packets
- * @en: the namespace
+ * @nets: namespaces that end, in a list of their exit_list
  *
  * Empties NFQUEUE, where packets may wait with a continuation of ours.
  *
  * Context: process, sleeps.
  */
-void espm_hooks_unregister(struct espm_net *en)
+void espm_hooks_unregister(struct list_head *nets)
 {
+	struct espm_net *en;
+	bool any = false;
+	struct net *net;
+
 	/* In two steps: a verdict may queue a packet once more behind the first. */
-	nf_unregister_net_hooks(en->net, en->hooks + 1, ARRAY_SIZE(hook_ops) - 1);
+	list_for_each_entry(net, nets, exit_list) {
+		en = espm_net_of(net);
+		if (!en->awake)
+			continue;
+		nf_unregister_net_hooks(net, en->hooks + 1, ARRAY_SIZE(hook_ops) - 1);
+		any = true;
+	}
+	if (!any)
+		return;
 	synchronize_net();
-	nf_unregister_net_hook(en->net, en->hooks);
+	list_for_each_entry(net, nets, exit_list) {
+		en = espm_net_of(net);
+		if (en->awake)
+			nf_unregister_net_hook(net, en->hooks);
+	}
 	synchronize_net();
-	disable_defrag(en->net);
+	list_for_each_entry(net, nets, exit_list) {
+		if (espm_net_of(net)->awake)
+			disable_defrag(net);
+	}
 }

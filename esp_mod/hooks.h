@@ -14,6 +14,6 @@
 struct espm_net;
 
 int espm_hooks_register(struct espm_net *en);
-void espm_hooks_unregister(struct espm_net *en);
+void espm_hooks_unregister(struct list_head *nets);
 
 #endif /* _ESPM_HOOKS_H */

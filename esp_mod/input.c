@@ -147,34 +147,63 @@ static struct espm_path *find_path(struct espm_net *en, const struct sk_buff *sk
 	return path;
 }
 
-/* Is a packet plain ESP of an SA for whose packets the answer is known? */
+/* The UDP header in front of ESP, or NULL. */
+static const struct udphdr *find_udp(const struct sk_buff *skb,
+				     const struct espm_ingress *ingress, struct udphdr *buf)
+{
+	return ingress->udp ? skb_header_pointer(skb, ingress->esp - ESPM_UDP_LEN, sizeof(*buf), buf) :
+			      NULL;
+}
+
+/* Has a packet the addresses, and the UDP ports or none, of an SA's packets? */
+static bool is_of(const struct sk_buff *skb, const struct espm_path *path,
+		  const struct udphdr *udp)
+{
+	return espm_encap_is_of(skb, path) &&
+	       (udp ? udp->source == path->encap_sport && udp->dest == path->encap_dport :
+		      !path->encap_dport);
+}
+
+/* Is a packet ESP of an SA for whose packets the answer is known? */
 static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned long gen)
 {
 	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
 	const struct iphdr *ip = ip_hdr(skb);
+	const struct udphdr *udp = NULL;
 	const struct espm_path *path;
+	struct udphdr buf;
 	const __be32 *spi;
 	u32 at;
+	u8 proto;
 
 	if (ip->version == 4) {
-		if (ip->protocol != IPPROTO_ESP || ip_is_fragment(ip))
+		if (ip_is_fragment(ip))
 			return false;
 		at = ip_hdrlen(skb);
+		proto = ip->protocol;
 		name.family = AF_INET;
 		name.dst.v4 = ip->daddr;
 	} else {
-		if (ipv6_hdr(skb)->nexthdr != IPPROTO_ESP)
-			return false;
 		at = sizeof(struct ipv6hdr);
+		proto = ipv6_hdr(skb)->nexthdr;
 		name.family = AF_INET6;
 		name.dst.v6 = ipv6_hdr(skb)->daddr;
 	}
+	if (proto == IPPROTO_UDP) {
+		/* On other ports flows are remembered one by one. */
+		udp = skb_header_pointer(skb, at, sizeof(buf), &buf);
+		if (!udp || udp->dest != htons(ESPM_PORT_NATT))
+			return false;
+		at += ESPM_UDP_LEN;
+	} else if (proto != IPPROTO_ESP) {
+		return false;
+	}
 	spi = skb_header_pointer(skb, at, sizeof(name.spi), &name.spi);
-	if (!spi)
+	if (!spi || !*spi)
 		return false;
 	name.spi = *spi;
 	path = espm_sad_recall_rcu(en, &name);
-	return path && READ_ONCE(path->alone) == gen && espm_encap_is_of(skb, path);
+	return path && READ_ONCE(path->alone) == gen && is_of(skb, path, udp);
 }
 
 /* As was_settled() of output.c, where destination NAT has changed the packet. */
@@ -235,6 +264,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	struct espm_path *path = NULL;
 	struct espm_brief brief;
 	struct espm_flow flow;
+	struct udphdr udp;
 	unsigned long gen;
 
 	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_IN]))
@@ -261,11 +291,12 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 		espm_drop(en, NULL, NULL, skb, ESPM_IN_CLEAR_ERROR);
 		return ESPM_DROP;
 	}
-	if (flow.proto == IPPROTO_ESP || (flow.proto == IPPROTO_UDP && policy))
+	if (flow.proto == IPPROTO_ESP ||
+	    (flow.proto == IPPROTO_UDP && (policy || flow.dport == ESPM_PORT_NATT)))
 		path = find_path(en, skb, &ingress, &why);
 	if (!policy || (path && (policy->action != ESPM_ACTION_PROTECT ||
 				 policy->reqid == READ_ONCE(path->sa->reqid)))) {
-		if (path && flow.proto == IPPROTO_ESP && espm_encap_is_of(skb, path))
+		if (path && is_of(skb, path, find_udp(skb, &ingress, &udp)))
 			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
 	}

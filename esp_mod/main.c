@@ -90,52 +90,65 @@ err_stats:
 }
 
 /*
- * A namespace ends in two steps. In the first one the SAs go, while addresses,
- * routes and other devices are still there. An operation in flight holds its
- * SA: when the last SA is freed none is left, and nobody can hand NFQUEUE a
- * packet of ours.
+ * Namespaces end together, for grace periods, which cost the most, are shared;
+ * in two steps. In the first one the SAs go, while addresses, routes and other
+ * devices are still there. An operation in flight holds its SA: when the last
+ * SA is freed none is left, and nobody can hand NFQUEUE a packet of ours.
  */
-static void __net_exit end_sas(struct net *net)
+static void __net_exit end_sas(struct list_head *nets)
 {
-	struct espm_net *en = espm_net_of(net);
+	struct espm_net *en;
+	struct net *net;
 
-	mutex_lock(&en->lock);
-	espm_sad_flush(en);
-	mutex_unlock(&en->lock);
-	espm_sa_await(en);
-	espm_dev_destroy(en);
+	list_for_each_entry(net, nets, exit_list) {
+		en = espm_net_of(net);
+		mutex_lock(&en->lock);
+		espm_sad_flush(en);
+		mutex_unlock(&en->lock);
+	}
+	list_for_each_entry(net, nets, exit_list) {
+		en = espm_net_of(net);
+		espm_sa_await(en);
+		espm_dev_destroy(en);
+	}
 }
 
 /*
  * In the second one, when no device is left in a namespace that dies, hooks and
  * policies go: until then nothing leaves in clear that must not.
  */
-static void __net_exit end_net(struct net *net)
+static void __net_exit end_nets(struct list_head *nets)
 {
-	struct espm_net *en = espm_net_of(net);
+	struct espm_net *en;
+	struct net *net;
 
-	if (en->awake)
-		espm_hooks_unregister(en);
-	espm_hold_exit(en);
-	mutex_lock(&en->lock);
-	espm_spd_flush(en);
-	mutex_unlock(&en->lock);
-	espm_event_exit(en);
+	espm_hooks_unregister(nets);
+	list_for_each_entry(net, nets, exit_list) {
+		en = espm_net_of(net);
+		espm_hold_exit(en);
+		mutex_lock(&en->lock);
+		espm_spd_flush(en);
+		mutex_unlock(&en->lock);
+		espm_event_exit(en);
+	}
 	rcu_barrier();
-	espm_spd_exit(en);
-	espm_sad_exit(en);
-	free_percpu(en->stats);
+	list_for_each_entry(net, nets, exit_list) {
+		en = espm_net_of(net);
+		espm_spd_exit(en);
+		espm_sad_exit(en);
+		free_percpu(en->stats);
+	}
 }
 
 static struct pernet_operations net_ops = {
-	.init	= begin_net,
-	.exit	= end_net,
-	.id	= &net_id,
-	.size	= sizeof(struct espm_net),
+	.init		= begin_net,
+	.exit_batch	= end_nets,
+	.id		= &net_id,
+	.size		= sizeof(struct espm_net),
 };
 
 static struct pernet_operations sas_ops = {
-	.exit	= end_sas,
+	.exit_batch	= end_sas,
 };
 
 static int __init espm_init(void)

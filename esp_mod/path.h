@@ -42,8 +42,8 @@ struct espm_sa_name {
  * @encap_sport: I: source port of UDP encapsulation, 0 without
  * @encap_dport: I: destination port of UDP encapsulation
  * @route: P: outbound, route to @name.dst
- * @alone: A: generation of the SPD in which its ESP packets, without UDP and
- *	with its addresses, pass as they are
+ * @alone: A: generation of the SPD in which its ESP packets, with its addresses
+ *	and ports, pass as they are
  * @mtu: A: outbound, what a router on the way told, 0 before
  * @mtu_until: A: when that is forgotten, jiffies
  * @rcu: its end

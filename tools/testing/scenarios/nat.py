@@ -15,7 +15,7 @@ import socket
 import time
 
 import xfrm
-from lab import Wire, ask, check, drain, equal, eventually, stream
+from lab import Counts, Wire, ask, check, drain, equal, eventually, stream
 
 UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2
 SUITE = "aes128gcm16"
@@ -201,6 +201,24 @@ def key_daemons(office):
         sock.close()
 
 
+def judged(office):
+    """A client whose packets are wanted out of another SA, for a while."""
+    inner, server, g = office.c.udp("10.8.0.1", 9), office.s.udp("10.2.0.2", 9), office.g
+    office.client()
+    for _ in range(3):
+        ask(inner, server, b"known")
+    counts = Counts(g)
+    number = g.policy(f"dir in src {NAT} dst {GATE} proto udp dport 4500 priority 1 action protect reqid 77")
+    for _ in range(3):
+        inner.sendto(b"not any more", ("10.2.0.2", 9))
+    counts.become(in_clear=3)
+    g.espctl(f"policy del id {number}")
+    ask(inner, server, b"known again")
+    counts.become(in_clear=3)
+    inner.close()
+    server.close()
+
+
 def mapping(office):
     """A NAT forgets who says nothing."""
     inner, server = office.c.udp("10.8.0.1", 9), office.s.udp("10.2.0.2", 9)
@@ -242,6 +260,8 @@ def main(lab):
     with lab.test("ike", "IKE on port 4500 reaches the daemons' sockets untouched, ESP and keepalives "
                          "never do"):
         key_daemons(office)
+    with lab.test("judged", "what policies say of ESP in UDP counts from the next packet on"):
+        judged(office)
     with lab.test("keepalive", "keepalives hold the NAT's mapping of an idle client, and without them "
                                "it is lost"):
         mapping(office)

@@ -37,9 +37,10 @@ RULES = f"""table ip nat {{
     }}
 }}"""
 # Before all else, esp_mod's own hooks included
-HOLE = """table ip hole {
+HOLE = """table inet hole {
     chain in { type filter hook prerouting priority -500
         udp dport 4500 drop
+        meta l4proto esp drop
     }
 }"""
 PART = 150_000
@@ -208,49 +209,57 @@ def stream(road, part):
     check(road.g.stats()["in_dummy"] > 0 and road.c.stats()["out_dummy"] > 0, "dummy packets")
 
 
-def as_if_from(frame, addr, port, spoil=False):
-    """A frame of ESP in UDP as it would come from elsewhere."""
+def as_if_from(frame, addr, port):
+    """A frame of ESP, within IPv4 that of UDP, as it would come from elsewhere."""
     ip = bytearray(frame[14:])
-    ip[12:16] = bytes(int(part) for part in addr.split("."))
+    if ip[0] >> 4 == 6:
+        ip[8:24] = socket.inet_pton(socket.AF_INET6, addr)
+        return frame[:14] + bytes(ip)
+    ip[12:16] = socket.inet_aton(addr)
     ip[10:12] = b"\0\0"
     ip[10:12] = struct.pack("!H", checksum(bytes(ip[:20])))
     ip[20:22] = struct.pack("!H", port)
-    if spoil:
-        ip[-1] ^= 1
     return frame[:14] + bytes(ip)
 
 
-def forged(road):
-    """Packets from elsewhere that are not the newest, or not C's."""
-    near, far = road.c.udp("10.8.0.1", 9), road.s.udp("10.2.0.2", 9)
+def forged(road, ends, gate, elsewhere, esp_at):
+    """Packets from elsewhere that are not the newest, or not C's. ends: inside; esp_at: where ESP begins in a frame."""
+    port = (ends[1], 9)
+    near, far = road.c.udp(ends[0], 9), road.s.udp(*port)
     before = road.peers()
-    wire = Wire(road.c, "eth1", f"udp and dst {GATE}")
+    wire = Wire(road.c, "eth1", f"(udp or esp) and dst {gate}")
+
+    def frames():
+        """Those with more inside than a dummy packet."""
+        return [frame for frame in wire.packets() if len(frame) > esp_at + 52]
+
     for number in range(6):
-        near.sendto(bytes([number]), ("10.2.0.2", 9))
+        near.sendto(bytes([number]), port)
         far.recv(10)
-    frames = [frame for frame in wire.packets() if len(frame) > 80]
+    seen = frames()
+    equal(len(seen), 6, "packets of C on the wire")
     counts = Counts(road.g)
     # Six that were received.
-    for frame in frames:
-        wire.send(as_if_from(frame, "198.51.100.66", 6666))
-    counts.become(in_replay_seen=len(frames))
+    for frame in seen:
+        wire.send(as_if_from(frame, elsewhere, 6666))
+    counts.become(in_replay_seen=len(seen))
     # One that nobody has sealed.
-    fresh = bytearray(frames[-1])
-    at = 14 + 20 + 8 + 4
+    fresh = bytearray(seen[-1])
+    at = esp_at + 4
     fresh[at:at + 4] = struct.pack("!I", struct.unpack_from("!I", fresh, at)[0] + 1000)
-    wire.send(as_if_from(bytes(fresh), "198.51.100.66", 6666))
-    counts.become(in_replay_seen=len(frames), in_icv=1)
+    wire.send(as_if_from(bytes(fresh), elsewhere, 6666))
+    counts.become(in_replay_seen=len(seen), in_icv=1)
     # One of C's that comes late, when a newer one was there: authentic, and no news.
     road.g.run("nft -f -", text=HOLE)
-    near.sendto(b"late", ("10.2.0.2", 9))
-    late = eventually(lambda: [frame for frame in wire.packets() if len(frame) > 80], "the late one")[0]
-    road.g.run("nft delete table ip hole")
-    near.sendto(b"newer", ("10.2.0.2", 9))
+    near.sendto(b"late", port)
+    late = eventually(frames, "the late one")[0]
+    road.g.run("nft delete table inet hole")
+    near.sendto(b"newer", port)
     equal(far.recv(100), b"newer", "what arrives")
-    wire.send(as_if_from(late, "198.51.100.66", 6666))
+    wire.send(as_if_from(late, elsewhere, 6666))
     equal(far.recv(100), b"late", "what arrives late")
     equal(road.peers(), before, "where G believes C to be")
-    near.sendto(b"still here", ("10.2.0.2", 9))
+    near.sendto(b"still here", port)
     equal(far.recv(100), b"still here", "what arrives")
     equal(road.peers(), before, "where G believes C to be")
     wire.close()
@@ -315,7 +324,7 @@ def main(lab):
                             "while the laptop goes to another network; each move is told"):
         stream(road, part)
     with lab.test("forged", "packets from elsewhere that are replayed or forged move nothing"):
-        forged(road)
+        forged(road, ("10.8.0.1", "10.2.0.2"), GATE, "198.51.100.66", 42)
     road.drops = road.g.drops()
     with lab.test("xfrm", "a client that is xfrm keeps its TCP stream while its NAT gets another address"):
         rebound(road, part)
@@ -324,4 +333,6 @@ def main(lab):
     road = Road6(lab)
     with lab.test("ipv6", "a TCP stream over IPv6 goes on while the laptop goes to another network"):
         stream6(road, part)
+    with lab.test("forged/ipv6", "packets from elsewhere over IPv6 that are replayed or forged move nothing"):
+        forged(road, ("2001:db8:8::1", "2001:db8:2::2"), GATE6, "2001:db8:d::66", 54)
     equal(road.monitor.stop(), 0, "status of espctl monitor")
