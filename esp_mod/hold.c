@@ -117,8 +117,11 @@ enum espm_held espm_hold(struct espm_net *en, struct sk_buff *skb,
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT))
 		return ESPM_HELD_NOT;
 	spin_lock(&en->hold_lock);
-	/* Whoever adds an SA takes the lock behind that, to let go what waits. */
-	if (espm_sad_has_outbound_rcu(policy->link)) {
+	/* Whoever ends a policy takes the lock behind that, to drop what waits. */
+	if (!espm_spd_decides(en, policy))
+		goto unlock;
+	/* Whoever adds an SA takes it, too, to let go what waits. */
+	if (espm_sad_has_outbound_rcu(policy)) {
 		held = ESPM_HELD_TOO_LATE;
 		goto unlock;
 	}

@@ -151,8 +151,9 @@ static struct espm_path *find_path(struct espm_net *en, const struct sk_buff *sk
 static const struct udphdr *find_udp(const struct sk_buff *skb,
 				     const struct espm_ingress *ingress, struct udphdr *buf)
 {
-	return ingress->udp ? skb_header_pointer(skb, ingress->esp - ESPM_UDP_LEN, sizeof(*buf), buf) :
-			      NULL;
+	if (!ingress->udp)
+		return NULL;
+	return skb_header_pointer(skb, ingress->esp - ESPM_UDP_LEN, sizeof(*buf), buf);
 }
 
 /* Has a packet the addresses, and the UDP ports or none, of an SA's packets? */
@@ -295,7 +296,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	    (flow.proto == IPPROTO_UDP && (policy || flow.dport == ESPM_PORT_NATT)))
 		path = find_path(en, skb, &ingress, &why);
 	if (!policy || (path && (policy->action != ESPM_ACTION_PROTECT ||
-				 policy->reqid == READ_ONCE(path->sa->reqid)))) {
+				 policy->reqid == espm_sa_reqid_for(path->sa, policy->born)))) {
 		if (path && is_of(skb, path, find_udp(skb, &ingress, &udp)))
 			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
@@ -612,7 +613,7 @@ static enum espm_counter check_flow(const struct espm_sa *sa, const struct espm_
 	}
 	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, flow, &match);
 	if (!policy || policy->action != ESPM_ACTION_PROTECT ||
-	    policy->reqid != READ_ONCE(sa->reqid))
+	    policy->reqid != espm_sa_reqid_for(sa, policy->born))
 		return ESPM_IN_POLICY;
 	if (match == ESPM_BLIND)
 		return ESPM_IN_HIDDEN_PORTS;

@@ -446,22 +446,39 @@ static void end(struct transaction *t, const struct step *step, bool *sas, bool 
 	}
 }
 
+static void settle(const struct step *step)
+{
+	if ((step->kind == ESPM_A_STEP_SA_ADD || step->kind == ESPM_A_STEP_SA_UPDATE) &&
+	    step->change.link)
+		espm_sad_settle(step->sa);
+}
+
 /*
  * New SAs first, then the policies turn, all at once, and last the old SAs go:
- * a packet always finds the SA that its policy names.
+ * a packet always finds the SA that its policy names. Meanwhile older policies
+ * keep to the SAs that they had, though a reqid may have become another peer's.
  */
 static void make(struct transaction *t)
 {
-	bool sas = false, policies = false;
+	bool sas = false, policies = false, together;
 	u32 i;
 
-	for (i = 0; i < t->n; i++)
+	/* One policy more, or one less, is as whole without. */
+	together = t->policies > 1 || (t->policies && (t->n > 1 || t->sa_ends));
+	if (together)
+		espm_sad_turn_begin(t->en, espm_spd_generation(&t->en->spd) + 1,
+				    t->sa_ends);
+	for (i = 0; i < t->n; i++) {
 		begin(t, &t->step[i]);
-	if (t->policies) {
+		cond_resched();
+	}
+	if (t->policies)
 		espm_spd_turn(t->en);
-		/* One policy more, or one less, is as whole without. */
-		if (t->policies > 1 || t->sa_ends)
-			synchronize_rcu();
+	if (together) {
+		synchronize_rcu();
+		for (i = 0; i < t->n; i++)
+			settle(&t->step[i]);
+		espm_sad_turn_end(t->en);
 	}
 	for (i = 0; i < t->n; i++)
 		end(t, &t->step[i], &sas, &policies);

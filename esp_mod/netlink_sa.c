@@ -620,6 +620,9 @@ static int change_limits(struct genl_info *info, struct espm_net *en, const stru
 {
 	const struct espm_limits *old = limits_of(en, sa), *new = limits_of(en, wanted);
 
+	/* What was saved names the rest of its limits; here are the limits, and what is used. */
+	if (info->attrs[ESPM_A_SA_SEQ])
+		return 0;
 	if (!old == !new && (!old || !memcmp(&old->life, &new->life, sizeof(old->life))))
 		return 0;
 	change->limited = true;

@@ -63,6 +63,13 @@ static void find_origin(struct espm_net *en, const struct sk_buff *skb,
 	origin->depth = ESPM_NEST_MAX;
 }
 
+/* Does a packet come from a policy's SA? One about to go knows it by its former reqid. */
+static bool is_from(const struct espm_origin *origin, const struct espm_policy *policy)
+{
+	return policy->reqid == (origin->sa ? espm_sa_reqid_for(origin->sa, policy->born) :
+					      origin->reqid);
+}
+
 /*
  * Behind source NAT a packet is asked about only if NAT changed it, and not if
  * it was let through for what it was before: bypass is final, IKE is exempt.
@@ -110,7 +117,7 @@ static enum espm_answer judge(const struct espm_policy *policy, enum espm_match 
 		*why = ESPM_OUT_NEST;
 		return ESPM_DROP;
 	}
-	*sa = espm_sad_outbound_get(policy->link);
+	*sa = espm_sad_outbound_get(policy);
 	if (*sa) {
 		*why = ESPM_PASS;
 		return ESPM_STEAL;
@@ -216,7 +223,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	if (policy && !origin.reqid)
 		find_origin(en, skb, &flow, &origin);
 	if (!policy || (origin.reqid && (policy->action != ESPM_ACTION_PROTECT ||
-					 policy->reqid == origin.reqid))) {
+					 is_from(&origin, policy)))) {
 		if (path && espm_encap_is_of(skb, path))
 			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;

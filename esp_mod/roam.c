@@ -9,6 +9,9 @@
 
 static bool is_at(const struct espm_path *path, const struct espm_peer *peer)
 {
+	/* An update gave the SA another family: where it was before is no news. */
+	if (path->name.family != peer->family)
+		return true;
 	return path->encap_sport == peer->port &&
 	       !espm_addr_cmp(&path->src, &peer->addr, path->name.family);
 }
@@ -26,10 +29,13 @@ void espm_roam_look(const struct espm_op *op)
 	struct espm_sa *sa = op->sa;
 	struct espm_peer peer = {};
 
-	if (path->name.family == AF_INET)
+	if (((const struct iphdr *)packet)->version == 4) {
+		peer.family = AF_INET;
 		peer.addr.v4 = ((const struct iphdr *)packet)->saddr;
-	else
+	} else {
+		peer.family = AF_INET6;
 		peer.addr.v6 = ((const struct ipv6hdr *)packet)->saddr;
+	}
 	if (op->encap)
 		peer.port = ((const struct udphdr *)(packet + op->esp - op->encap))->source;
 	if (is_at(path, &peer))

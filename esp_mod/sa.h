@@ -63,12 +63,14 @@ enum espm_idle {
 
 /**
  * struct espm_peer - where a packet came from
- * @addr: address, of the path's family
+ * @addr: address
  * @port: UDP port, 0 without UDP
+ * @family: of the packet; that of the SA may have changed since
  */
 struct espm_peer {
 	union espm_addr addr;
 	__be16 port;
+	u8 family;
 };
 
 /**
@@ -91,6 +93,8 @@ struct espm_sa_load {
  * @by_key: S: place among the outbound SAs, by @key_name
  * @en: I: the namespace; outlives the SA
  * @reqid: A: number by which policies name the SA
+ * @reqid_before: A: the number by which older policies name it, with @reqid_since
+ * @reqid_since: A: 0, or the generation of policies for which @reqid is meant
  * @link: L: SAs and policies of the same reqid; a reference
  * @in_link: L: place in the link's list of outbound SAs
  * @id: I: number in the namespace
@@ -153,6 +157,8 @@ struct espm_sa {
 	struct rhash_head by_key;
 	struct espm_net *en;
 	u32 reqid;
+	u32 reqid_before;
+	unsigned long reqid_since;
 	struct espm_link *link;
 	struct list_head in_link;
 	u32 id;
@@ -258,6 +264,25 @@ static inline void espm_sa_put(struct espm_sa *sa)
 static inline struct espm_path *espm_sa_path_rcu(const struct espm_sa *sa)
 {
 	return rcu_dereference(sa->path);
+}
+
+/**
+ * espm_sa_reqid_for() - the number by which a policy knows an SA
+ * @sa: the SA
+ * @born: the policy's first generation
+ *
+ * Context: any, under rcu_read_lock().
+ */
+static inline u32 espm_sa_reqid_for(const struct espm_sa *sa, unsigned long born)
+{
+	/* Pairs with espm_sad_relink(). */
+	u32 reqid = smp_load_acquire(&sa->reqid);
+	/* And again: what was before is there before. */
+	unsigned long since = smp_load_acquire(&sa->reqid_since);
+
+	if (unlikely(since && (long)(born - since) < 0))
+		return READ_ONCE(sa->reqid_before);
+	return reqid;
 }
 
 /**

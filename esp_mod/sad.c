@@ -9,6 +9,7 @@
 #include "netns.h"
 #include "sa.h"
 #include "sad.h"
+#include "spd.h"
 
 static const struct rhashtable_params by_name_params = {
 	.key_len = sizeof(struct espm_sa_name),
@@ -138,21 +139,90 @@ void espm_sad_link_put(struct espm_net *en, struct espm_link *link)
 	kfree_rcu(link, rcu);
 }
 
-/* Output takes the pinned SA of the link, or the newest one, that is still usable. */
-static void choose_outbound(struct espm_link *link)
+/*
+ * Output takes the pinned SA of the link, or the newest one, that is still usable.
+ * Older policies keep what they had until they have turned.
+ */
+static void choose_outbound(struct espm_sad *sad, struct espm_link *link)
 {
 	struct espm_sa *sa, *chosen = NULL;
 
 	list_for_each_entry(sa, &link->outbound, in_link) {
-		if (espm_sa_usable(sa) && (!chosen || (sa->pin && !chosen->pin)))
+		if (espm_sa_usable(sa) && !sa->doomed && (!chosen || (sa->pin && !chosen->pin)))
 			chosen = sa;
+	}
+	if (sad->turn && !link->since) {
+		rcu_assign_pointer(link->before, rcu_dereference_protected(link->out, true));
+		/* Pairs with is_older(), as does what is chosen behind it. */
+		smp_store_release(&link->since, sad->turn);
+		list_add(&link->in_turn, &sad->turning);
+		link->users++;
 	}
 	rcu_assign_pointer(link->out, chosen);
 }
 
+/* Is a policy older than the choice of its link? Asked after that was read. */
+static bool is_older(const struct espm_link *link, const struct espm_policy *policy)
+{
+	unsigned long since;
+
+	/* Pairs with choose_outbound(): who saw what it chose sees for whom. */
+	smp_rmb();
+	/* And again: who sees that sees what was before. */
+	since = smp_load_acquire(&link->since);
+	return since && (long)(policy->born - since) < 0;
+}
+
 /**
- * espm_sad_outbound_get() - the SA that protects for a link
- * @link: SAs of one reqid
+ * espm_sad_turn_begin() - policies are about to change together with SAs
+ * @en: the namespace, locked
+ * @gen: the generation in which the new ones decide
+ * @ends: whether SAs are doomed
+ *
+ * Until espm_sad_turn_end(), older ones use the SAs that they had. SAs that are
+ * doomed serve new policies no more.
+ *
+ * Context: process.
+ */
+void espm_sad_turn_begin(struct espm_net *en, unsigned long gen, bool ends)
+{
+	struct espm_sa *sa;
+	unsigned long id;
+
+	lockdep_assert_held(&en->lock);
+	INIT_LIST_HEAD(&en->sad.turning);
+	en->sad.turn = gen;
+	if (!ends)
+		return;
+	xa_for_each(&en->sad.by_id, id, sa) {
+		if (sa->doomed && sa->dir == ESPM_DIR_OUT &&
+		    rcu_access_pointer(sa->link->out) == sa)
+			choose_outbound(&en->sad, sa->link);
+		cond_resched();
+	}
+}
+
+/**
+ * espm_sad_turn_end() - older policies are gone, or use the new SAs as well
+ * @en: the namespace, locked
+ *
+ * Context: process, a grace period after espm_spd_turn().
+ */
+void espm_sad_turn_end(struct espm_net *en)
+{
+	struct espm_link *link, *next;
+
+	lockdep_assert_held(&en->lock);
+	en->sad.turn = 0;
+	list_for_each_entry_safe(link, next, &en->sad.turning, in_turn) {
+		WRITE_ONCE(link->since, 0);
+		espm_sad_link_put(en, link);
+	}
+}
+
+/**
+ * espm_sad_outbound_get() - the SA that protects for a policy
+ * @policy: a policy that says protect
  *
  * An SA may have ended by itself, out of sequence numbers, or be going just now,
  * since the link last chose; another one then serves.
@@ -160,31 +230,41 @@ static void choose_outbound(struct espm_link *link)
  * Context: any, under rcu_read_lock().
  * Return: a usable outbound SA with a reference, or NULL.
  */
-struct espm_sa *espm_sad_outbound_get(const struct espm_link *link)
+struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy)
 {
+	const struct espm_link *link = policy->link;
 	struct espm_sa *sa = rcu_dereference(link->out);
 
+	if (unlikely(is_older(link, policy))) {
+		sa = rcu_dereference(link->before);
+		return sa && espm_sa_usable(sa) && espm_sa_tryget(sa) ? sa : NULL;
+	}
 	if (likely(sa && espm_sa_usable(sa) && espm_sa_tryget(sa)))
 		return sa;
 	list_for_each_entry_rcu(sa, &link->outbound, in_link)
-		if (espm_sa_usable(sa) && espm_sa_tryget(sa))
+		if (espm_sa_usable(sa) && !READ_ONCE(sa->doomed) && espm_sa_tryget(sa))
 			return sa;
 	return NULL;
 }
 
 /**
- * espm_sad_has_outbound_rcu() - is there an SA that protects for a link?
- * @link: SAs of one reqid
+ * espm_sad_has_outbound_rcu() - is there an SA that protects for a policy?
+ * @policy: a policy that says protect
  *
  * Context: any, under rcu_read_lock().
  * Return: true if espm_sad_outbound_get() would find one now.
  */
-bool espm_sad_has_outbound_rcu(const struct espm_link *link)
+bool espm_sad_has_outbound_rcu(const struct espm_policy *policy)
 {
+	const struct espm_link *link = policy->link;
 	struct espm_sa *sa;
 
+	if (is_older(link, policy)) {
+		sa = rcu_dereference(link->before);
+		return sa && espm_sa_usable(sa);
+	}
 	list_for_each_entry_rcu(sa, &link->outbound, in_link)
-		if (espm_sa_usable(sa))
+		if (espm_sa_usable(sa) && !READ_ONCE(sa->doomed))
 			return true;
 	return false;
 }
@@ -219,7 +299,7 @@ void espm_sad_choose(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
 	if (sa->dir == ESPM_DIR_OUT)
-		choose_outbound(sa->link);
+		choose_outbound(&en->sad, sa->link);
 }
 
 static bool is_anywhere(const struct espm_path *path)
@@ -264,7 +344,7 @@ static void unlink_sa(struct espm_net *en, struct espm_sa *sa)
 	if (sa->dir == ESPM_DIR_OUT) {
 		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
 		list_del_rcu(&sa->in_link);
-		choose_outbound(sa->link);
+		choose_outbound(&en->sad, sa->link);
 	}
 	if (sa->link)
 		espm_sad_link_put(en, sa->link);
@@ -468,7 +548,7 @@ void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
 
 	if (sa->dir == ESPM_DIR_OUT) {
 		list_add_rcu(&sa->in_link, &sa->link->outbound);
-		choose_outbound(sa->link);
+		choose_outbound(&en->sad, sa->link);
 	}
 	espm_expire_begin(sa);
 	sa->elder = NULL;
@@ -489,7 +569,7 @@ void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
 void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	sa->doomed = true;
+	WRITE_ONCE(sa->doomed, true);
 }
 
 /**
@@ -500,7 +580,7 @@ void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
 void espm_sad_spare(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	sa->doomed = false;
+	WRITE_ONCE(sa->doomed, false);
 }
 
 static bool is_renamed(const struct espm_path *old, const struct espm_path *path)
@@ -563,7 +643,8 @@ void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *pa
 	struct espm_sad *sad = &en->sad;
 
 	lockdep_assert_held(&en->lock);
-	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path) - is_anywhere(old));
+	/* Raised before a path for any address is there, lowered behind one. */
+	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path));
 	if (is_renamed(old, path)) {
 		show_path(path);
 		rcu_assign_pointer(sa->path, path);
@@ -573,6 +654,7 @@ void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *pa
 						by_name_params));
 		rcu_assign_pointer(sa->path, path);
 	}
+	WRITE_ONCE(sad->anywhere, sad->anywhere - is_anywhere(old));
 	atomic_long_inc_return(&removals);
 	WRITE_ONCE(sad->changes, sad->changes + 1);
 	espm_path_retire(old);
@@ -584,6 +666,8 @@ void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *pa
  * @sa: an SA of its SAD
  * @link: the link of the reqid, a reference that is the SA's from now on
  *
+ * Where policies turn with it, espm_sad_settle() follows when they have.
+ *
  * Context: process, sleeps.
  */
 void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *link)
@@ -593,19 +677,36 @@ void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *
 	lockdep_assert_held(&en->lock);
 	if (sa->dir == ESPM_DIR_OUT) {
 		list_del_rcu(&sa->in_link);
-		choose_outbound(old);
+		choose_outbound(&en->sad, old);
 	}
 	sa->link = link;
-	WRITE_ONCE(sa->reqid, link->reqid);
+	if (en->sad.turn) {
+		WRITE_ONCE(sa->reqid_before, old->reqid);
+		/* Pairs with espm_sa_reqid_for(), as does the next one. */
+		smp_store_release(&sa->reqid_since, en->sad.turn);
+	}
+	/* Pairs with espm_sa_reqid_for(). */
+	smp_store_release(&sa->reqid, link->reqid);
 	WRITE_ONCE(en->sad.changes, en->sad.changes + 1);
 	/* Who walks the old list must not go on in the new one, nor say what was true. */
 	synchronize_rcu();
 	WRITE_ONCE(espm_sa_own_path(sa)->alone, 0);
 	if (sa->dir == ESPM_DIR_OUT) {
 		list_add_rcu(&sa->in_link, &link->outbound);
-		choose_outbound(link);
+		choose_outbound(&en->sad, link);
 	}
 	espm_sad_link_put(en, old);
+}
+
+/**
+ * espm_sad_settle() - what was an SA's reqid counts no more
+ * @sa: an SA that espm_sad_relink() has seen
+ *
+ * Context: process, a grace period after espm_spd_turn().
+ */
+void espm_sad_settle(struct espm_sa *sa)
+{
+	WRITE_ONCE(sa->reqid_since, 0);
 }
 
 /**

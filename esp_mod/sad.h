@@ -14,6 +14,7 @@
 
 struct espm_net;
 struct espm_path;
+struct espm_policy;
 struct espm_sa;
 struct espm_sa_name;
 struct netlink_ext_ack;
@@ -26,9 +27,14 @@ struct netlink_ext_ack;
  * @outbound: outbound SAs, newest first; changed under espm_net.lock, read under RCU
  * @out: the newest usable outbound SA, read under RCU; no reference: it is
  *	changed before that SA is killed
+ * @since: 0, or the generation of policies for which @out is meant; A
+ * @before: what @out was: the choice of older policies while @since is there;
+ *	never looked at afterwards
+ * @in_turn: place among the links that have a @since
  * @rcu: its end
  *
- * A policy finds its SA by following one pointer.
+ * A policy finds its SA by following one pointer. Where SAs and policies change
+ * together, none sends by an SA that is meant for another one's peer.
  */
 struct espm_link {
 	struct rhash_head node;
@@ -36,6 +42,9 @@ struct espm_link {
 	u32 users;
 	struct list_head outbound;
 	struct espm_sa __rcu *out;
+	unsigned long since;
+	struct espm_sa __rcu *before;
+	struct list_head in_turn;
 	struct rcu_head rcu;
 };
 
@@ -48,6 +57,8 @@ struct espm_link {
  * @next_id: where the search for a free number begins
  * @anywhere: inbound SAs for any address of this host
  * @changes: grows with each SA that comes or goes, begins at 1; for dumps
+ * @turn: 0, or the generation of policies for which SAs are changing
+ * @turning: links that have changed for it, a reference each
  */
 struct espm_sad {
 	struct rhashtable by_name;
@@ -57,6 +68,8 @@ struct espm_sad {
 	u32 next_id;
 	u32 anywhere;
 	u32 changes;
+	unsigned long turn;
+	struct list_head turning;
 };
 
 int espm_sad_init(struct espm_net *en);
@@ -73,6 +86,7 @@ int espm_sad_stage_move(struct espm_net *en, struct espm_sa *sa, struct espm_pat
 void espm_sad_unstage_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path);
 void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path);
 void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *link);
+void espm_sad_settle(struct espm_sa *sa);
 void espm_sad_del(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_flush(struct espm_net *en);
 struct espm_path *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_name *name);
@@ -81,8 +95,10 @@ struct espm_sa *espm_sad_find_locked(struct espm_net *en, const struct espm_sa_n
 struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
-struct espm_sa *espm_sad_outbound_get(const struct espm_link *link);
-bool espm_sad_has_outbound_rcu(const struct espm_link *link);
+void espm_sad_turn_begin(struct espm_net *en, unsigned long gen, bool ends);
+void espm_sad_turn_end(struct espm_net *en);
+struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy);
+bool espm_sad_has_outbound_rcu(const struct espm_policy *policy);
 struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link);
 void espm_sad_choose(struct espm_net *en, struct espm_sa *sa);
 struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid);

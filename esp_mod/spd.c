@@ -108,6 +108,18 @@ static bool decides(const struct espm_policy *policy, unsigned long gen)
 	return (long)(gen - policy->born) >= 0 && (!dies || (long)(gen - dies) < 0);
 }
 
+/**
+ * espm_spd_decides() - does a policy decide now?
+ * @en: the namespace
+ * @policy: a policy that a lookup has found, a moment ago
+ *
+ * Context: any.
+ */
+bool espm_spd_decides(const struct espm_net *en, const struct espm_policy *policy)
+{
+	return decides(policy, espm_spd_generation(&en->spd));
+}
+
 /* Enter a class with one policy more, before the first one that is worse. */
 static int count_in(struct espm_net *en, const struct espm_policy *policy)
 {

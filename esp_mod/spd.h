@@ -138,6 +138,7 @@ static inline unsigned long espm_spd_generation(const struct espm_spd *spd)
 	return smp_load_acquire(&spd->gen);
 }
 
+bool espm_spd_decides(const struct espm_net *en, const struct espm_policy *policy);
 int espm_spd_init(struct espm_net *en);
 void espm_spd_exit(struct espm_net *en);
 struct espm_policy *espm_spd_stage(struct espm_net *en, const struct espm_policy *wanted,

@@ -72,24 +72,41 @@ static void add_rest(struct line *line, const char *name, const struct nlattr *l
 		add(line, " %s 1", name);
 }
 
-/* Outbound, packets are counted by their sequence numbers, which go on. */
-static void add_life(struct line *line, const struct nlattr **attr)
+/* Outbound, packets are counted by their sequence numbers, which go on behind the margin. */
+static void add_packets(struct line *line, const char *name, const struct nlattr *limit,
+			__u32 margin)
+{
+	__u64 number;
+
+	if (!limit)
+		return;
+	number = nl_number(limit);
+	add(line, " %s %llu", name,
+	    (unsigned long long)(number > ~0ULL - margin ? number : number + margin));
+}
+
+static void add_life(struct line *line, const struct nlattr **attr, __u32 margin)
 {
 	const struct nlattr *life[ESPM_A_LIFE_MAX + 1], *usage[ESPM_A_USAGE_MAX + 1];
 	bool out = nl_number(attr[ESPM_A_SA_DIRECTION]) == ESPM_DIR_OUT;
-	const struct nlattr *packets;
 
 	if (!attr[ESPM_A_SA_LIFETIME] || !attr[ESPM_A_SA_USAGE])
 		return;
 	nl_nested(attr[ESPM_A_SA_LIFETIME], life, ESPM_A_LIFE_MAX);
 	nl_nested(attr[ESPM_A_SA_USAGE], usage, ESPM_A_USAGE_MAX);
-	packets = out ? NULL : usage[ESPM_A_USAGE_PACKETS];
 	add_rest(line, "soft-bytes", life[ESPM_A_LIFE_SOFT_BYTES], usage[ESPM_A_USAGE_BYTES],
 		 false);
 	add_rest(line, "hard-bytes", life[ESPM_A_LIFE_HARD_BYTES], usage[ESPM_A_USAGE_BYTES],
 		 true);
-	add_rest(line, "soft-packets", life[ESPM_A_LIFE_SOFT_PACKETS], packets, false);
-	add_rest(line, "hard-packets", life[ESPM_A_LIFE_HARD_PACKETS], packets, true);
+	if (out) {
+		add_packets(line, "soft-packets", life[ESPM_A_LIFE_SOFT_PACKETS], margin);
+		add_packets(line, "hard-packets", life[ESPM_A_LIFE_HARD_PACKETS], margin);
+	} else {
+		add_rest(line, "soft-packets", life[ESPM_A_LIFE_SOFT_PACKETS],
+			 usage[ESPM_A_USAGE_PACKETS], false);
+		add_rest(line, "hard-packets", life[ESPM_A_LIFE_HARD_PACKETS],
+			 usage[ESPM_A_USAGE_PACKETS], true);
+	}
 	add_rest(line, "soft-seconds", life[ESPM_A_LIFE_SOFT_SECONDS],
 		 usage[ESPM_A_USAGE_SECONDS], false);
 	add_rest(line, "hard-seconds", life[ESPM_A_LIFE_HARD_SECONDS],
@@ -179,12 +196,12 @@ static void make_sa(struct line *line, const struct nlattr **attr, const struct 
 		    (__u16)nl_number(attr[ESPM_A_SA_ENCAP_DPORT]));
 	if (nl_number(attr[ESPM_A_SA_ROAM]))
 		add(line, " roam on");
-	if (seq)
-		add(line, " seq %llu", (unsigned long long)seq);
+	/* It also says, where the SA lives on, that these are the rest of its limits. */
+	add(line, " seq %llu", (unsigned long long)seq);
 	if (!nl_number(attr[ESPM_A_SA_MSS_CLAMP]))
 		add(line, " mss-clamp off");
 	add_outer(line, attr);
-	add_life(line, attr);
+	add_life(line, attr, margin);
 	add_selector(line, attr[ESPM_A_SA_SELECTOR], "sel ");
 }
 

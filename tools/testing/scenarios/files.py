@@ -213,9 +213,22 @@ def saved(story):
             equal(new.get(word), old[word], f"{word} of {old['spi']}")
     life = {sa["spi"]: sa.get("lifetime") for sa in restored[0]}
     check(life["0x00003001"]["hard_bytes"] == 1000000 and 6900 < life["0x00003001"]["hard_seconds"] <= 7000, f"{life}")
-    equal(life["0x00003002"], {"hard_packets": 70000000}, "lifetime outbound")
+    equal(life["0x00003002"], {"hard_packets": 70005000}, "lifetime outbound")
     strip = [{k: v for k, v in p.items() if k not in ("id", "packets", "drops")} for p in before[1]]
     equal([{k: v for k, v in p.items() if k not in ("id", "packets", "drops")} for p in restored[1]], strip, "policies")
+    # What lives keeps its limits, of which a saved file names the rest.
+    g1.sa("in", 0x300a, THERE, HERE, SUITE, bytes.fromhex(open(story.key("limit"), encoding="ascii").read()),
+          more="reqid 7 hard-seconds 5000 hard-bytes 10000")
+    g1.sa("out", 0x300b, HERE, THERE, SUITE, bytes.fromhex(open(story.key("few"), encoding="ascii").read()),
+          more="reqid 7 hard-packets 100")
+    living = [line for line in g1.espctl("save key-dir /tmp/keys").stdout.splitlines() if re.search("spi 0x0000300[ab]", line)]
+    for line, key in zip(living, ("limit", "few")):
+        os.link(story.key(key), re.search("key-file (\\S+)", line)[1])
+    check("hard-packets 1048676" in living[1], f"saved {living[1]}")
+    names = {spi: g1.shown()[spi]["lifetime"] for spi in (0x300a, 0x300b)}
+    story.apply(g1, "".join(f"sa del spi {spi} dst {dst} dir {way}\n" for spi, dst, way in
+                            ((0x300a, HERE, "in"), (0x300b, THERE, "out"))) + "\n".join(living) + "\n")
+    equal({spi: g1.shown()[spi]["lifetime"] for spi in names}, names, "limits of what lives on")
     # Here, where all of it still lives, it changes nothing that matters.
     own_text = "policy flush\nsa flush\n" + "\n".join(own + lines[-8:]) + "\n"
     story.apply(g1, own_text)
@@ -326,6 +339,48 @@ def by_stdin(story):
     equal(len(g1.policies()), 3, "policies")
 
 
+def renumbered(story):
+    """Two peers change reqids, again and again: no packet is sealed for the other one."""
+    lab, a, g1, g2 = story.lab, story.a, story.g1, story.g2
+    story.both()
+    far, stranger = "192.0.2.7", "02:00:00:00:00:07"
+    g1.ip(f"neigh replace {far} lladdr {stranger} dev wan\nroute replace 10.7.0.0/24 via {far}")
+
+    def text(number):
+        own, other = (1, 2) if number % 2 else (2, 1)
+        return f"""policy flush
+sa flush
+sa add spi 0x1001 dir out mode tunnel src {HERE} dst {THERE} suite {SUITE} key-file {story.key(1)} reqid {own}
+sa add spi 0x1002 dir in mode tunnel src {THERE} dst {HERE} suite {SUITE} key-file {story.key(2)} reqid {own}
+sa add spi {0x1100 + number} dir out mode tunnel src {HERE} dst {far} suite {SUITE} key-file {story.key(f"far{number}")} reqid {other}
+policy add dir out src 10.1.0.0/24 dst 10.2.0.0/24 action protect reqid {own}
+policy add dir in src 10.2.0.0/24 dst 10.1.0.0/24 action protect reqid {own}
+policy add dir out src 10.1.0.0/24 dst 10.7.0.0/24 action protect reqid {other}
+"""
+
+    story.apply(g1, text(0))
+    near, there = a.udp("10.1.0.2", 6001), a.udp("10.1.0.2", 6002)
+    back = story.b.udp("10.2.0.2", 6003)
+    counts, wire = (Counts(g1), Counts(g2)), Wire(g1, "wan", "esp")
+    pids = [lab.load((near, ("10.2.0.2", 5002)), size=100, pause=0.001), lab.load((there, ("10.7.0.2", 9)), size=300, pause=0.001),
+            lab.load((back, ("10.1.0.2", 5001)), size=100, pause=0.002)]
+    lengths = {}
+    for number in range(1, 6 if lab.debug else 13):
+        story.apply(g1, text(number))
+        for packet in map(Packet, wire.packets()):
+            lengths.setdefault(packet.spi if packet.spi < 0x1100 else far, set()).add(len(packet.body))
+    for pid in pids:
+        lab.unload(pid)
+    wire.close()
+    equal([len(lengths.get(spi, ())) for spi in (0x1001, 0x1002, far)], [1, 1, 1], f"lengths of the packets of each SA {lengths}")
+    check(lengths[0x1001] != lengths[far], "one length for all")
+    for each in counts:
+        each.become()
+    g1.ip(f"route del 10.7.0.0/24\nneigh del {far} dev wan")
+    for sock in (near, there, back):
+        sock.close()
+
+
 def main(lab):
     lab.pin()
     story = Story(lab)
@@ -335,6 +390,8 @@ def main(lab):
             ("saved", "what espctl save prints restores SAs and policies, with numbers behind those that were used", saved),
             ("stdin", "a file may be standard input", by_stdin),
             ("exposed", "a key file that others may read is told of", exposed),
+            ("renumbered", "peers change reqids, one of them under new keys, while packets flow: none is sealed for the other "
+                           "one, or lost", renumbered),
             ("changes", f"{DEBUG_CHANGES if lab.debug else CHANGES} rekeys, updates and reloads under load: each packet arrives, "
                         "in order, as ESP; no IV twice under one key", many_changes)):
         if lab.wants(name):

@@ -148,8 +148,7 @@ def main(lab):
     with lab.test("queue", "packets of either family that a program holds in a queue, at any hook, go on as if it were "
                            "not there"):
         queues(lab, a, g1, g2, b, data)
-    # The debug kernel has AH of IPv4 alone.
-    for version in (4,) if lab.debug else (4, 6):
+    for version in (4, 6):
         with lab.test(f"ah/ipv{version}", "AH of others is left to them, to this host and through it"):
             ah(lab, a, g1, g2, b, version)
     for gate in (g1, g2):
