@@ -66,7 +66,8 @@ int espm_nl_read_addr(struct genl_info *info, const struct nlattr *attr, union e
 int espm_nl_read_selector(struct genl_info *info, struct nlattr *nest, u8 sel_family,
 			  struct espm_selector *sel);
 int espm_nl_addr_fill(struct sk_buff *msg, int attr, const union espm_addr *addr, u8 addr_family);
-int espm_nl_selector_fill(struct sk_buff *msg, int attr, const struct espm_selector *sel);
+int espm_nl_selector_fill(struct sk_buff *msg, int attr, const struct espm_selector *sel,
+			  bool alone);
 int espm_nl_counter_fill(struct sk_buff *msg, int attr, enum espm_counter id, u64 value);
 struct sk_buff *espm_nl_begin_reply(struct genl_info *info, void **hdr);
 int espm_nl_finish_reply(struct genl_info *info, struct sk_buff *msg, void *hdr, int err);

@@ -188,27 +188,33 @@ int espm_nl_addr_fill(struct sk_buff *msg, int attr, const union espm_addr *addr
  * @msg: the message
  * @attr: number of the attribute
  * @sel: the selector
+ * @alone: whether nothing else in the message tells its family
  *
  * Return: 0 or -EMSGSIZE.
  */
-int espm_nl_selector_fill(struct sk_buff *msg, int attr, const struct espm_selector *sel)
+int espm_nl_selector_fill(struct sk_buff *msg, int attr, const struct espm_selector *sel,
+			  bool alone)
 {
 	struct espm_selector any;
 	struct nlattr *nest;
+	bool src, dst;
 
 	nest = nla_nest_start(msg, attr);
 	if (!nest)
 		return -EMSGSIZE;
 	espm_selector_any(&any, sel->family);
-	if (sel->family &&
-	    (espm_addr_cmp(&sel->src_first, &any.src_first, sel->family) ||
-	     espm_addr_cmp(&sel->src_last, &any.src_last, sel->family)) &&
+	src = sel->family && (espm_addr_cmp(&sel->src_first, &any.src_first, sel->family) ||
+			      espm_addr_cmp(&sel->src_last, &any.src_last, sel->family));
+	dst = sel->family && (espm_addr_cmp(&sel->dst_first, &any.dst_first, sel->family) ||
+			      espm_addr_cmp(&sel->dst_last, &any.dst_last, sel->family));
+	/* All addresses of one family are less than all addresses. */
+	if (alone && sel->family && !dst)
+		src = true;
+	if (src &&
 	    (espm_nl_addr_fill(msg, ESPM_A_SEL_SRC_FIRST, &sel->src_first, sel->family) ||
 	     espm_nl_addr_fill(msg, ESPM_A_SEL_SRC_LAST, &sel->src_last, sel->family)))
 		return -EMSGSIZE;
-	if (sel->family &&
-	    (espm_addr_cmp(&sel->dst_first, &any.dst_first, sel->family) ||
-	     espm_addr_cmp(&sel->dst_last, &any.dst_last, sel->family)) &&
+	if (dst &&
 	    (espm_nl_addr_fill(msg, ESPM_A_SEL_DST_FIRST, &sel->dst_first, sel->family) ||
 	     espm_nl_addr_fill(msg, ESPM_A_SEL_DST_LAST, &sel->dst_last, sel->family)))
 		return -EMSGSIZE;

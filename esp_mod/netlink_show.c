@@ -161,7 +161,7 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	     nla_put_u64_64bit(msg, ESPM_A_SA_LOST, lost(sa, seq, taken), ESPM_A_SA_PAD) ||
 	     nla_put_u64_64bit(msg, ESPM_A_SA_REORDER, depth, ESPM_A_SA_PAD) ||
 	     nla_put_u32(msg, ESPM_A_SA_REPLAY_WINDOW, sa->replay->window) ||
-	     espm_nl_selector_fill(msg, ESPM_A_SA_SELECTOR, &sa->sel)))
+	     espm_nl_selector_fill(msg, ESPM_A_SA_SELECTOR, &sa->sel, true)))
 		return -EMSGSIZE;
 	if (path->encap_sport &&
 	    (nla_put_u16(msg, ESPM_A_SA_ENCAP_SPORT, ntohs(path->encap_sport)) ||
@@ -201,7 +201,7 @@ int espm_policy_fill(struct sk_buff *msg, const struct espm_policy *policy)
 	    (policy->on_demand && nla_put_u8(msg, ESPM_A_POLICY_ON_DEMAND, 1)) ||
 	    (policy->sel.family &&
 	     nla_put_u8(msg, ESPM_A_POLICY_FAMILY, policy->sel.family == AF_INET ? 4 : 6)) ||
-	    espm_nl_selector_fill(msg, ESPM_A_POLICY_SELECTOR, &policy->sel) ||
+	    espm_nl_selector_fill(msg, ESPM_A_POLICY_SELECTOR, &policy->sel, false) ||
 	    nla_put_u64_64bit(msg, ESPM_A_POLICY_PACKETS, espm_policy_hits(policy),
 			      ESPM_A_POLICY_PAD))
 		return -EMSGSIZE;

@@ -167,7 +167,8 @@ static void make_sa(struct line *line, const struct nlattr **attr, const struct 
 	const char *dir = value[W_KEY_DIR].given ? value[W_KEY_DIR].said.value : key_dir;
 	__u32 margin = value[W_MARGIN].given ? value[W_MARGIN].number : MARGIN;
 	__u32 state = nl_number(attr[ESPM_A_SA_STATE]);
-	bool quoted = !!strpbrk(dir, " \t#'");
+	/* save() has refused what has both. */
+	const char *quote = strchr(dir, '"') ? "'" : strpbrk(dir, " \t#'") ? "\"" : "";
 	char fingerprint[40];
 	bool living;
 	__u64 seq;
@@ -187,7 +188,7 @@ static void make_sa(struct line *line, const struct nlattr **attr, const struct 
 	add_end(line, "dst", attr[ESPM_A_SA_DST]);
 	hex_text(attr[ESPM_A_SA_FINGERPRINT], fingerprint, sizeof(fingerprint));
 	add(line, " suite %s key-file %s%s/%s.key%s", nl_string(attr[ESPM_A_SA_SUITE]),
-	    quoted ? "\"" : "", dir, fingerprint, quoted ? "\"" : "");
+	    quote, dir, fingerprint, quote);
 	add_number(line, "reqid", attr[ESPM_A_SA_REQID]);
 	add(line, " esn %s", nl_number(attr[ESPM_A_SA_ESN]) ? "on" : "off");
 	add_number(line, "window", attr[ESPM_A_SA_REPLAY_WINDOW]);
@@ -269,20 +270,63 @@ static void print_policies(const struct nl_reply *reply, struct json_list *list)
 	}
 }
 
+static int dump(int command, struct nl_reply *reply)
+{
+	struct nl_request req;
+
+	nl_free(reply);
+	nl_begin(&req, command, "save");
+	return nl_dump(&req, reply);
+}
+
+static bool are_same(const struct nl_reply *before, const struct nl_reply *after)
+{
+	const struct nlattr *old[ESPM_A_SA_MAX + 1], *new[ESPM_A_SA_MAX + 1];
+	const struct nlmsghdr *a = nl_next(before, NULL), *b = nl_next(after, NULL);
+
+	for (; a && b; a = nl_next(before, a), b = nl_next(after, b)) {
+		nl_attrs(a, old, ESPM_A_SA_MAX);
+		nl_attrs(b, new, ESPM_A_SA_MAX);
+		if (nl_number(old[ESPM_A_SA_ID]) != nl_number(new[ESPM_A_SA_ID]) ||
+		    nl_number(old[ESPM_A_SA_REQID]) != nl_number(new[ESPM_A_SA_REQID]))
+			return false;
+	}
+	return !a && !b;
+}
+
+/*
+ * SAs and policies of one moment: where a change came between the two, once more.
+ * The SAs are read last, for of them only the numbers grow meanwhile.
+ */
+static int read_all(struct nl_reply *sas, struct nl_reply *policies)
+{
+	struct nl_reply before = { };
+	int err, tries = 10;
+
+	do {
+		err = dump(ESPM_CMD_SA_GET, &before);
+		if (!err)
+			err = dump(ESPM_CMD_POLICY_GET, policies);
+		if (!err)
+			err = dump(ESPM_CMD_SA_GET, sas);
+	} while (!err && !are_same(&before, sas) && --tries);
+	nl_free(&before);
+	if (!err && !tries)
+		err = misuse("save: SAs and policies change all the time");
+	return err;
+}
+
 /* Nothing is printed unless all could be read. */
 int save(struct args *args)
 {
+	const struct value *dir = &args->value[W_KEY_DIR];
 	struct nl_reply sas = { }, policies = { };
 	struct json_list list, *to = args->json ? &list : NULL;
-	struct nl_request req;
 	int err;
 
-	nl_begin(&req, ESPM_CMD_SA_GET, "save");
-	err = nl_dump(&req, &sas);
-	if (!err) {
-		nl_begin(&req, ESPM_CMD_POLICY_GET, "save");
-		err = nl_dump(&req, &policies);
-	}
+	if (dir->given && strchr(dir->said.value, '"') && strchr(dir->said.value, '\''))
+		return misuse("save: key-dir: a word can't have both kinds of quotes");
+	err = read_all(&sas, &policies);
 	if (!err) {
 		if (to)
 			json_list_begin(to);

@@ -38,8 +38,13 @@ int selector_check(struct args *args, __u8 *icmp_proto)
 	const char *what = args->command->name;
 
 	*icmp_proto = 0;
-	if (!icmp->given)
+	if (!icmp->given) {
+		if (proto->given && proto_is_icmp(proto->number) &&
+		    (args->value[W_SPORT].given || args->value[W_DPORT].given))
+			return misuse("%s: proto %s has no ports: say icmp TYPE[/CODE]", what,
+				      proto->said.value);
 		return 0;
+	}
 	if (args->value[W_SPORT].given || args->value[W_DPORT].given)
 		return misuse("%s: icmp stands in place of sport and dport, not with them", what);
 	if (proto->given) {

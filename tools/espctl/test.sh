@@ -127,6 +127,8 @@ refused icmp-code 2 "icmp 8/256: must be TYPE or TYPE/CODE, each from 0 to 255" 
 refused icmp-family 2 "policy add: icmp of which family? add proto icmp or proto icmpv6" "${policy[@]}" icmp 8
 refused icmp-proto 2 "policy add: icmp goes with proto icmp or icmpv6, not with proto udp" "${policy[@]}" icmp 8 proto udp
 refused icmp-ports 2 "policy add: icmp stands in place of sport and dport, not with them" "${policy[@]}" icmp 8 dport 1
+refused icmp-no-ports 2 "policy add: proto icmp has no ports: say icmp TYPE[/CODE]" "${policy[@]}" proto icmp sport 5
+refused save-quotes 2 "save: key-dir: a word can't have both kinds of quotes" save key-dir "a\"b'c"
 refused family 2 "family 5: must be 4 or 6" "${policy[@]}" family 5
 refused action-typo 2 "action protetc: did you mean 'protect'?" policy add dir in action protetc
 refused protect-reqid 2 "policy add: 'action protect' needs reqid N, which names its SAs" policy add dir in action protect

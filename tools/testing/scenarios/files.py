@@ -176,6 +176,8 @@ def saved(story):
     g1.sa("out", 0x3002, "any", "2001:db8::9", "aes256-sha512", os.urandom(96),
           more="reqid 9 esn off dscp 10 ecn off df set ttl 9 tfc 700 encap 4500 4501 keepalive 9 hard-packets 70000000")
     g1.sa("out", 0x3003, HERE, THERE, "null-sha256", os.urandom(32), mode="transport", more="reqid 8 dummy 7 pin on")
+    # All of one family, which is less than all
+    g1.sa("in", 0x3004, THERE, HERE, SUITE, os.urandom(20), more="reqid 8 sel src 0.0.0.0/0")
     for words in ("dir in src 10.0.0.0/8 proto udp dport 53 priority 5 action bypass", "dir out family 6 action discard",
                   "dir out proto icmpv6 icmp 128/0 action bypass", "dir out proto icmp icmp 3-5 action discard",
                   "dir out dst 10.4.0.1-10.4.0.9 action protect reqid 9 on-demand", "dir in src 10.200.0.0/16 action discard priority 4000000"):
