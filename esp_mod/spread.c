@@ -101,8 +101,7 @@ static void go_on(struct espm_op *op, int err)
 
 /*
  * Is there more crypto than one CPU can do? Packets want other things done as
- * well: a CPU that does nothing else is at a quarter (AES-GCM) to a half (chacha20)
- * of its time. So that begins with a quarter; helpers are sent home at an eighth.
+ * well, so that begins with half of its time; helpers are sent home at a quarter.
  */
 static void weigh(struct espm_lane *lane, cycles_t took, u32 packets)
 {
@@ -114,7 +113,7 @@ static void weigh(struct espm_lane *lane, cycles_t took, u32 packets)
 		return;
 	now = get_cycles();
 	elapsed = now - lane->since;
-	WRITE_ONCE(lane->wanted, lane->busy > elapsed >> (lane->wanted ? 3 : 2));
+	WRITE_ONCE(lane->wanted, lane->busy > elapsed >> (lane->wanted ? 2 : 1));
 	WRITE_ONCE(lane->weighed, jiffies);
 	lane->since = now;
 	lane->busy = 0;

@@ -163,6 +163,8 @@ def main(lab):
     lab.tunnel(*gates, SUITE)
     lab.pin()
     pktgen = Pktgen(a, g1, b)
+    # Who takes what comes, lest B answer each of them by ICMP
+    taker = b.udp("10.2.0.2", 9)
     if lab.wants("order"):
         keep_orders(lab, pktgen, gates)
     for gate in gates:
@@ -172,6 +174,7 @@ def main(lab):
     if lab.wants("async"):
         drive_late(lab, pktgen, gates)
     pktgen.wire.close()
+    taker.close()
     pktgen.tell("kpktgend_0", "rem_device_all")
     command("rmmod pktgen", good=False)
     if lab.wants("end"):
