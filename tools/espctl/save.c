@@ -325,7 +325,8 @@ int save(struct args *args)
 	int err;
 
 	if (dir->given && strchr(dir->said.value, '"') && strchr(dir->said.value, '\''))
-		return misuse("save: key-dir: a word can't have both kinds of quotes");
+		return misuse("%s: key-dir: a word can't have both kinds of quotes",
+			      args->command->name);
 	err = read_all(&sas, &policies);
 	if (!err) {
 		if (to)
