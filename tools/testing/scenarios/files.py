@@ -364,8 +364,10 @@ policy add dir out src 10.1.0.0/24 dst 10.7.0.0/24 action protect reqid {other}
     near, there = a.udp("10.1.0.2", 6001), a.udp("10.1.0.2", 6002)
     back = story.b.udp("10.2.0.2", 6003)
     counts, wire = (Counts(g1), Counts(g2)), Wire(g1, "wan", "esp")
-    pids = [lab.load((near, ("10.2.0.2", 5002)), size=100, pause=0.001), lab.load((there, ("10.7.0.2", 9)), size=300, pause=0.001),
-            lab.load((back, ("10.1.0.2", 5001)), size=100, pause=0.002)]
+    # What a guest does beside changes
+    pause = 0.02 if lab.debug else 0.001
+    pids = [lab.load((near, ("10.2.0.2", 5002)), size=100, pause=pause), lab.load((there, ("10.7.0.2", 9)), size=300, pause=pause),
+            lab.load((back, ("10.1.0.2", 5001)), size=100, pause=2 * pause)]
     lengths = {}
     for number in range(1, 6 if lab.debug else 13):
         story.apply(g1, text(number))
