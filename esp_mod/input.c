@@ -193,7 +193,8 @@ static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned lo
 	if (proto == IPPROTO_UDP) {
 		/* On other ports flows are remembered one by one. */
 		udp = skb_header_pointer(skb, at, sizeof(buf), &buf);
-		if (!udp || udp->dest != htons(ESPM_PORT_NATT))
+		if (!udp || udp->dest != htons(ESPM_PORT_NATT) ||
+		    ntohs(udp->len) < ESPM_UDP_LEN + ESPM_HDR_LEN)
 			return false;
 		at += ESPM_UDP_LEN;
 	} else if (proto != IPPROTO_ESP) {
@@ -297,7 +298,8 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 		path = find_path(en, skb, &ingress, &why);
 	if (!policy || (path && (policy->action != ESPM_ACTION_PROTECT ||
 				 policy->reqid == espm_sa_reqid_for(path->sa, policy->born)))) {
-		if (path && is_of(skb, path, find_udp(skb, &ingress, &udp)))
+		if (path && espm_spd_answers_for(policy, READ_ONCE(path->sa->reqid)) &&
+		    is_of(skb, path, find_udp(skb, &ingress, &udp)))
 			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
 	}

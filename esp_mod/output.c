@@ -224,7 +224,8 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 		find_origin(en, skb, &flow, &origin);
 	if (!policy || (origin.reqid && (policy->action != ESPM_ACTION_PROTECT ||
 					 is_from(&origin, policy)))) {
-		if (path && espm_encap_is_of(skb, path))
+		if (path && espm_spd_answers_for(policy, READ_ONCE(path->sa->reqid)) &&
+		    espm_encap_is_of(skb, path))
 			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
 	}

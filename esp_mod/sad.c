@@ -237,7 +237,12 @@ struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy)
 
 	if (unlikely(is_older(link, policy))) {
 		sa = rcu_dereference(link->before);
-		return sa && espm_sa_usable(sa) && espm_sa_tryget(sa) ? sa : NULL;
+		if (sa && espm_sa_usable(sa) && espm_sa_tryget(sa))
+			return sa;
+		/* It may have gone just now, since the turn is over. */
+		if (is_older(link, policy))
+			return NULL;
+		sa = rcu_dereference(link->out);
 	}
 	if (likely(sa && espm_sa_usable(sa) && espm_sa_tryget(sa)))
 		return sa;

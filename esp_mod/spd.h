@@ -138,6 +138,18 @@ static inline unsigned long espm_spd_generation(const struct espm_spd *spd)
 	return smp_load_acquire(&spd->gen);
 }
 
+/**
+ * espm_spd_answers_for() - does it hold for good that a policy lets an SA's packets pass?
+ * @policy: the policy, or NULL for none
+ * @reqid: of the SA, not what older policies know it by: that is soon over
+ *
+ * Context: any.
+ */
+static inline bool espm_spd_answers_for(const struct espm_policy *policy, u32 reqid)
+{
+	return !policy || policy->action != ESPM_ACTION_PROTECT || policy->reqid == reqid;
+}
+
 bool espm_spd_decides(const struct espm_net *en, const struct espm_policy *policy);
 int espm_spd_init(struct espm_net *en);
 void espm_spd_exit(struct espm_net *en);
