@@ -102,13 +102,14 @@ static bool can_wait(struct sk_buff *skb, const struct espm_flow *flow)
  * @en: the namespace
  * @skb: a packet at POST_ROUTING
  * @policy: the policy, on demand, whose reqid has no usable SA
+ * @gen: the generation in which the packet is judged
  * @may_wait: whether the packet can be asked about once more, from the beginning
  *
  * Context: under rcu_read_lock(), softirqs off.
  * Return: what has become of the packet.
  */
 enum espm_held espm_hold(struct espm_net *en, struct sk_buff *skb,
-			 const struct espm_policy *policy, bool may_wait)
+			 const struct espm_policy *policy, unsigned long gen, bool may_wait)
 {
 	enum espm_held held = ESPM_HELD_NOT;
 	struct espm_flow flow;
@@ -120,8 +121,11 @@ enum espm_held espm_hold(struct espm_net *en, struct sk_buff *skb,
 	/* Whoever ends a policy takes the lock behind that, to drop what waits. */
 	if (!espm_spd_decides(en, policy))
 		goto unlock;
-	/* Whoever adds an SA takes it, too, to let go what waits. */
-	if (espm_sad_has_outbound_rcu(policy)) {
+	/*
+	 * Whoever adds an SA takes it, too, to let go what waits: if that comes with a
+	 * turn, behind a grace period, and so behind this packet.
+	 */
+	if (espm_sad_has_outbound_rcu(policy, gen)) {
 		held = ESPM_HELD_TOO_LATE;
 		goto unlock;
 	}

@@ -38,7 +38,7 @@ void espm_hold_init(struct espm_net *en,
 		    void (*tell)(struct espm_net *en, const struct espm_wish *wish));
 void espm_hold_exit(struct espm_net *en);
 enum espm_held espm_hold(struct espm_net *en, struct sk_buff *skb,
-			 const struct espm_policy *policy, bool may_wait);
+			 const struct espm_policy *policy, unsigned long gen, bool may_wait);
 void espm_hold_release(struct espm_net *en, u32 reqid);
 void espm_hold_drop(struct espm_net *en);
 

@@ -96,7 +96,8 @@ bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb
 
 	if (espm_flow_read_quoted(&flow, skb, ESPM_DIR_OUT) || flow.proto == IPPROTO_ESP)
 		return false;
-	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, &match);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, espm_spd_generation(&en->spd), &flow,
+				    &match);
 	if (!policy || policy->action != ESPM_ACTION_PROTECT || match != ESPM_MATCH)
 		return false;
 	return flow.proto != IPPROTO_UDP || !is_of_an_sa(en, skb, &flow);

@@ -209,7 +209,7 @@ static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned lo
 }
 
 /* As was_settled() of output.c, where destination NAT has changed the packet. */
-static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
+static bool was_settled(struct espm_net *en, const struct sk_buff *skb, unsigned long gen,
 			const struct espm_flow *flow)
 {
 	const struct espm_policy *policy;
@@ -219,7 +219,7 @@ static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
 	if (!espm_flow_before_nat(&before, skb, ESPM_DIR_IN))
 		return true;
 	before.vital = before.vital && espm_flow_is_local(en->net, &before.dst, before.family);
-	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &before, &match);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, gen, &before, &match);
 	return policy && match == ESPM_MATCH && policy->action == ESPM_ACTION_BYPASS;
 }
 
@@ -276,18 +276,18 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	if (!behind_nat && is_alone(en, skb, gen))
 		return ESPM_ACCEPT;
 	if (!behind_nat && espm_flow_brief(&brief, skb) &&
-	    espm_spd_recall_rcu(en, ESPM_DIR_IN, &brief, &policy) && !policy)
+	    espm_spd_recall_rcu(en, ESPM_DIR_IN, gen, &brief, &policy) && !policy)
 		return ESPM_ACCEPT;
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN)) {
 		espm_drop(en, NULL, NULL, skb, ESPM_IN_UNREADABLE);
 		return ESPM_DROP;
 	}
-	if (behind_nat && was_settled(en, skb, &flow))
+	if (behind_nat && was_settled(en, skb, gen, &flow))
 		return ESPM_ACCEPT;
 	/* What is only forwarded is traffic like any other. */
 	if (flow.vital && !espm_flow_is_local(en->net, &flow.dst, flow.family))
 		flow.vital = false;
-	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, &flow, &match);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, gen, &flow, &match);
 	if (!policy && (flow.proto == IPPROTO_ICMP || flow.proto == IPPROTO_ICMPV6) &&
 	    espm_icmp_is_about_protected(en, skb)) {
 		espm_drop(en, NULL, NULL, skb, ESPM_IN_CLEAR_ERROR);
@@ -297,9 +297,8 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	    (flow.proto == IPPROTO_UDP && (policy || flow.dport == ESPM_PORT_NATT)))
 		path = find_path(en, skb, &ingress, &why);
 	if (!policy || (path && (policy->action != ESPM_ACTION_PROTECT ||
-				 policy->reqid == espm_sa_reqid_for(path->sa, policy->born)))) {
-		if (path && espm_spd_answers_for(policy, READ_ONCE(path->sa->reqid)) &&
-		    is_of(skb, path, find_udp(skb, &ingress, &udp)))
+				 policy->reqid == espm_sa_reqid_in(path->sa, gen)))) {
+		if (path && is_of(skb, path, find_udp(skb, &ingress, &udp)))
 			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
 	}
@@ -324,7 +323,8 @@ void espm_input_explain(struct espm_net *en, const struct espm_flow *flow,
 	enum espm_match match;
 
 	*told = (struct espm_explained){ .answer = ESPM_ACCEPT, .why = ESPM_PASS };
-	told->policy = espm_spd_match_rcu(en, ESPM_DIR_IN, flow, &match);
+	told->policy = espm_spd_match_rcu(en, ESPM_DIR_IN, espm_spd_generation(&en->spd), flow,
+					  &match);
 	if (told->policy)
 		told->answer = judge(told->policy, match, &told->why);
 }
@@ -602,6 +602,7 @@ static enum espm_counter open_transport(struct espm_op *op, const struct espm_tr
 /* RFC 4301 section 5.2 step 4: may packets of this flow come out of this SA? */
 static enum espm_counter check_flow(const struct espm_sa *sa, const struct espm_flow *flow)
 {
+	unsigned long gen = espm_spd_generation(&sa->en->spd);
 	const struct espm_policy *policy;
 	enum espm_match match;
 
@@ -613,9 +614,9 @@ static enum espm_counter check_flow(const struct espm_sa *sa, const struct espm_
 	default:
 		return ESPM_IN_SELECTOR;
 	}
-	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, flow, &match);
+	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, gen, flow, &match);
 	if (!policy || policy->action != ESPM_ACTION_PROTECT ||
-	    policy->reqid != espm_sa_reqid_for(sa, policy->born))
+	    policy->reqid != espm_sa_reqid_in(sa, gen))
 		return ESPM_IN_POLICY;
 	if (match == ESPM_BLIND)
 		return ESPM_IN_HIDDEN_PORTS;

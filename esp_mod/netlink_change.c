@@ -40,6 +40,7 @@ struct step {
  * @n: how many
  * @staged: how many are prepared
  * @policies: policies that come or go
+ * @relinks: SAs that get another reqid
  * @sa_begun: an SA was added or changed: too late for a flush
  * @policy_begun: the same of policies
  * @sa_ends: whether SAs go
@@ -54,6 +55,7 @@ struct transaction {
 	u32 n;
 	u32 staged;
 	u32 policies;
+	u32 relinks;
 	bool sa_begun;
 	bool policy_begun;
 	bool sa_ends;
@@ -135,18 +137,22 @@ static int stage_sa_add(struct transaction *t, struct step *step, struct genl_in
 	espm_sad_spare(t->en, former);
 	step->sa = former;
 	step->lives_on = true;
+	t->relinks += !!step->change.link;
 	return 0;
 }
 
 static int stage_sa_update(struct transaction *t, struct step *step, struct genl_info *info)
 {
 	struct espm_sa *sa = espm_nl_sa_find(info, t->en);
+	int err;
 
 	if (IS_ERR(sa))
 		return PTR_ERR(sa);
 	t->sa_begun = true;
 	step->sa = sa;
-	return espm_nl_sa_change_read(info, t->en, sa, &step->change);
+	err = espm_nl_sa_change_read(info, t->en, sa, &step->change);
+	t->relinks += !err && step->change.link;
+	return err;
 }
 
 static int stage_sa_del(struct transaction *t, struct step *step, struct genl_info *info)
@@ -173,8 +179,10 @@ static int stage_sa_flush(struct transaction *t, struct genl_info *info)
 		return ESPM_REFUSE(info, NULL, -EINVAL,
 				   "a flush stands before what the transaction adds or changes");
 	t->sa_ends = true;
-	xa_for_each(&t->en->sad.by_id, id, sa)
+	xa_for_each(&t->en->sad.by_id, id, sa) {
 		espm_sad_doom(t->en, sa);
+		cond_resched();
+	}
 	return 0;
 }
 
@@ -224,9 +232,11 @@ static int stage_policy_flush(struct transaction *t, struct genl_info *info)
 	if (t->policy_begun)
 		return ESPM_REFUSE(info, NULL, -EINVAL,
 				   "a flush stands before what the transaction adds");
-	list_for_each_entry(policy, &t->en->spd.in_order, in_order)
+	list_for_each_entry(policy, &t->en->spd.in_order, in_order) {
 		if (!policy->dies)
 			doom_policy(t, policy);
+		cond_resched();
+	}
 	return 0;
 }
 
@@ -262,24 +272,18 @@ static bool adds(const struct step *step)
 
 static int stage_all(struct transaction *t)
 {
-	u32 i;
+	bool wakes = false;
 	int err;
 
-	for (i = 0; i < t->n; i++) {
-		if (adds(&t->step[i])) {
-			err = espm_net_wake(t->en, t->info->extack);
-			if (err)
-				return err;
-			break;
-		}
-	}
 	for (t->staged = 0; t->staged < t->n; t->staged++) {
+		wakes |= adds(&t->step[t->staged]);
 		err = stage(t, &t->step[t->staged]);
 		if (err)
 			return err;
 		cond_resched();
 	}
-	return 0;
+	/* Last of all, for nothing takes it back. */
+	return wakes ? espm_net_wake(t->en, t->info->extack) : 0;
 }
 
 /* --- Undo: nobody has seen any of it --- */
@@ -290,12 +294,18 @@ static void spare_all(struct transaction *t)
 	struct espm_sa *sa;
 	unsigned long id;
 
-	if (t->sa_ends)
-		xa_for_each(&t->en->sad.by_id, id, sa)
+	if (t->sa_ends) {
+		xa_for_each(&t->en->sad.by_id, id, sa) {
 			espm_sad_spare(t->en, sa);
-	if (t->policy_ends)
-		list_for_each_entry(policy, &t->en->spd.in_order, in_order)
+			cond_resched();
+		}
+	}
+	if (t->policy_ends) {
+		list_for_each_entry(policy, &t->en->spd.in_order, in_order) {
 			espm_spd_spare(t->en, policy);
+			cond_resched();
+		}
+	}
 }
 
 /* The last one first: one SA may have been promised the name of another. */
@@ -322,6 +332,7 @@ static void undo(struct transaction *t)
 			espm_spd_bury(t->en, step->policy);
 			break;
 		}
+		cond_resched();
 	}
 	spare_all(t);
 }
@@ -333,9 +344,11 @@ static void free_sas(struct transaction *t, bool seen)
 
 	if (seen)
 		synchronize_rcu();
-	for (i = 0; i < t->n; i++)
+	for (i = 0; i < t->n; i++) {
 		if (t->step[i].kind == ESPM_A_STEP_SA_ADD && t->step[i].sa)
 			espm_sa_free(t->step[i].sa);
+		cond_resched();
+	}
 }
 
 /* --- Make: nothing can fail any more --- */
@@ -347,6 +360,38 @@ static void note_release(struct transaction *t, u32 reqid)
 	t->releases = true;
 }
 
+static void unlist_doomed(struct espm_net *en)
+{
+	struct espm_sa *sa;
+	unsigned long id;
+
+	xa_for_each(&en->sad.by_id, id, sa) {
+		if (sa->doomed)
+			espm_sad_unlist(en, sa);
+		cond_resched();
+	}
+}
+
+/* Of the next generation on, what goes serves nobody. Return: whether to wait after that */
+static bool leave(struct transaction *t, const struct step *step)
+{
+	switch (step->kind) {
+	case ESPM_A_STEP_SA_DEL:
+		/* Unless it was added again, and lives on. */
+		if (step->sa->doomed)
+			espm_sad_unlist(t->en, step->sa);
+		return false;
+	case ESPM_A_STEP_SA_FLUSH:
+		unlist_doomed(t->en);
+		return false;
+	case ESPM_A_STEP_SA_ADD:
+	case ESPM_A_STEP_SA_UPDATE:
+		return step->change.link && espm_sad_leave(t->en, step->sa, step->change.link);
+	default:
+		return false;
+	}
+}
+
 static void begin(struct transaction *t, struct step *step)
 {
 	struct espm_net *en = t->en;
@@ -354,6 +399,9 @@ static void begin(struct transaction *t, struct step *step)
 	switch (step->kind) {
 	case ESPM_A_STEP_SA_ADD:
 		if (!step->lives_on) {
+			/* A reservation has served. */
+			if (step->sa->elder && !step->sa->elder->doomed)
+				espm_notify_sa(en, ESPM_CMD_SA_DEL_NTF, step->sa->elder);
 			espm_sad_publish(en, step->sa);
 			espm_idle_begin(step->sa);
 			espm_notify_sa(en, ESPM_CMD_SA_ADD_NTF, step->sa);
@@ -453,32 +501,47 @@ static void settle(const struct step *step)
 		espm_sad_settle(step->sa);
 }
 
-/*
- * New SAs first, then the policies turn, all at once, and last the old SAs go:
- * a packet always finds the SA that its policy names. Meanwhile older policies
- * keep to the SAs that they had, though a reqid may have become another peer's.
- */
-static void make(struct transaction *t)
+/* All that comes is there before the turn, all that goes until behind it. */
+static void make_together(struct transaction *t)
 {
-	bool sas = false, policies = false, together;
+	bool waits = false;
 	u32 i;
 
-	/* One policy more, or one less, is as whole without. */
-	together = t->policies > 1 || (t->policies && (t->n > 1 || t->sa_ends));
-	if (together)
-		espm_sad_turn_begin(t->en, espm_spd_generation(&t->en->spd) + 1,
-				    t->sa_ends);
+	espm_sad_turn_begin(t->en, espm_spd_generation(&t->en->spd) + 1);
+	for (i = 0; i < t->n; i++) {
+		waits |= leave(t, &t->step[i]);
+		cond_resched();
+	}
+	if (waits)
+		synchronize_rcu();
 	for (i = 0; i < t->n; i++) {
 		begin(t, &t->step[i]);
 		cond_resched();
 	}
-	if (t->policies)
-		espm_spd_turn(t->en);
-	if (together) {
-		synchronize_rcu();
+	espm_spd_turn(t->en);
+	synchronize_rcu();
+	for (i = 0; i < t->n; i++)
+		settle(&t->step[i]);
+	espm_sad_turn_end(t->en);
+}
+
+/*
+ * A packet is judged as before all of it, or as behind all of it, and finds the SA
+ * that its policy names.
+ */
+static void make(struct transaction *t)
+{
+	bool sas = false, policies = false;
+	u32 i;
+
+	if (t->n > 1 || t->policies > 1 || t->relinks) {
+		make_together(t);
+	} else {
+		/* One SA, or one policy, more or less is as whole without waiting. */
 		for (i = 0; i < t->n; i++)
-			settle(&t->step[i]);
-		espm_sad_turn_end(t->en);
+			begin(t, &t->step[i]);
+		if (t->policies)
+			espm_spd_turn(t->en);
 	}
 	for (i = 0; i < t->n; i++)
 		end(t, &t->step[i], &sas, &policies);
@@ -502,7 +565,7 @@ static int run(struct transaction *t)
 	err = stage_all(t);
 	if (err) {
 		seen = t->staged;
-		if (t->n && t->step[t->staged].attr && !t->info->extack->bad_attr)
+		if (t->staged < t->n && t->step[t->staged].attr && !t->info->extack->bad_attr)
 			NL_SET_BAD_ATTR(t->info->extack, t->step[t->staged].attr);
 		undo(t);
 	} else {
@@ -648,6 +711,10 @@ int esp_mod_nl_apply_doit(struct sk_buff *skb, struct genl_info *info)
 	err = espm_nl_need(info, ESPM_A_APPLY_STEP, "a transaction needs a step");
 	if (err)
 		goto wipe;
+	if (n > ESP_MOD_STEPS_MAX) {
+		err = ESPM_REFUSE(info, NULL, -E2BIG, "a transaction has a million steps at most");
+		goto wipe;
+	}
 	t.step = kvcalloc(n, sizeof(*t.step), GFP_KERNEL_ACCOUNT);
 	if (!t.step) {
 		err = ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");

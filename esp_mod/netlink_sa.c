@@ -96,7 +96,7 @@ static int read_suite(struct genl_info *info, struct espm_sa *sa)
 		return PTR_ERR(tfm);
 	sa->tfm = tfm;
 	espm_crypto_fingerprint(sa->fingerprint, sa->suite, nla_data(key));
-	espm_crypto_key_name(sa->key_name, sa->suite, nla_data(key));
+	espm_crypto_key_name(sa->key.name, sa->suite, nla_data(key));
 	get_random_bytes(&sa->iv_mix, sizeof(sa->iv_mix));
 	return 0;
 }
@@ -690,7 +690,7 @@ void espm_nl_sa_change_undo(struct espm_net *en, struct espm_sa *sa,
  * espm_nl_sa_change_make() - change an SA
  * @en: the namespace, locked
  * @sa: the SA
- * @change: what was prepared, used up
+ * @change: what was prepared, used up; its link, if any, the SA's by espm_sad_leave()
  *
  * Context: process, sleeps.
  */
@@ -704,8 +704,9 @@ void espm_nl_sa_change_make(struct espm_net *en, struct espm_sa *sa,
 	}
 	sa->pin = change->pin;
 	if (change->link)
-		espm_sad_relink(en, sa, change->link);
-	espm_sad_choose(en, sa);
+		espm_sad_join(en, sa);
+	else
+		espm_sad_choose(en, sa);
 	if (change->limited)
 		espm_expire_limit(sa, change->limits);
 	if (change->idle.given) {

@@ -29,7 +29,7 @@
  * not how deep it is nested, so that it gets no further layer. Whoever can send
  * through this host, or from a socket of ESP in UDP, could write an SPI as well.
  */
-static void find_origin(struct espm_net *en, const struct sk_buff *skb,
+static void find_origin(struct espm_net *en, const struct sk_buff *skb, unsigned long gen,
 			const struct espm_flow *flow, struct espm_origin *origin)
 {
 	struct espm_sa_name name = {
@@ -59,22 +59,22 @@ static void find_origin(struct espm_net *en, const struct sk_buff *skb,
 	     (skb->sk && sk_fullsock(skb->sk) && skb->sk->sk_protocol == IPPROTO_UDP &&
 	      inet_sk(skb->sk)->inet_sport == path->encap_sport)))
 		return;
-	origin->reqid = READ_ONCE(path->sa->reqid);
+	origin->reqid = espm_sa_reqid_in(path->sa, gen);
 	origin->depth = ESPM_NEST_MAX;
 }
 
-/* Does a packet come from a policy's SA? One about to go knows it by its former reqid. */
-static bool is_from(const struct espm_origin *origin, const struct espm_policy *policy)
+/* Does a packet come from an SA of a policy's reqid? */
+static bool is_from(const struct espm_origin *origin, const struct espm_policy *policy,
+		    unsigned long gen)
 {
-	return policy->reqid == (origin->sa ? espm_sa_reqid_for(origin->sa, policy->born) :
-					      origin->reqid);
+	return policy->reqid == (origin->sa ? espm_sa_reqid_in(origin->sa, gen) : origin->reqid);
 }
 
 /*
  * Behind source NAT a packet is asked about only if NAT changed it, and not if
  * it was let through for what it was before: bypass is final, IKE is exempt.
  */
-static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
+static bool was_settled(struct espm_net *en, const struct sk_buff *skb, unsigned long gen,
 			const struct espm_flow *flow)
 {
 	const struct espm_policy *policy;
@@ -86,7 +86,7 @@ static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
 	if (before.vital && skb->sk)
 		return true;
 	before.vital = false;
-	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &before, &match);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, &before, &match);
 	return policy && match == ESPM_MATCH && policy->action == ESPM_ACTION_BYPASS;
 }
 
@@ -94,8 +94,9 @@ static bool was_settled(struct espm_net *en, const struct sk_buff *skb,
  * What a policy makes of a packet that has so many layers of ours: with
  * %ESPM_STEAL the SA, a reference, else what is to be counted.
  */
-static enum espm_answer judge(const struct espm_policy *policy, enum espm_match match, u8 depth,
-			      struct espm_sa **sa, enum espm_counter *why)
+static enum espm_answer judge(const struct espm_policy *policy, enum espm_match match,
+			      unsigned long gen, u8 depth, struct espm_sa **sa,
+			      enum espm_counter *why)
 {
 	*sa = NULL;
 	if (match == ESPM_BLIND) {
@@ -117,7 +118,7 @@ static enum espm_answer judge(const struct espm_policy *policy, enum espm_match 
 		*why = ESPM_OUT_NEST;
 		return ESPM_DROP;
 	}
-	*sa = espm_sad_outbound_get(policy);
+	*sa = espm_sad_outbound_get(policy, gen);
 	if (*sa) {
 		*why = ESPM_PASS;
 		return ESPM_STEAL;
@@ -145,7 +146,7 @@ static bool is_icmp(const struct espm_flow *flow)
  * answers to that packet, if no policy names it itself (RFC 4301 section 6.2).
  */
 static struct espm_policy *find_way_back(struct espm_net *en, const struct sk_buff *skb,
-					 enum espm_match *match)
+					 unsigned long gen, enum espm_match *match)
 {
 	struct espm_policy *policy;
 	const struct espm_sa *sa;
@@ -154,7 +155,7 @@ static struct espm_policy *find_way_back(struct espm_net *en, const struct sk_bu
 	if (espm_flow_read_quoted(&flow, skb, ESPM_DIR_OUT))
 		return NULL;
 	espm_flow_reverse(&flow);
-	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, match);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, &flow, match);
 	if (!policy || policy->action != ESPM_ACTION_PROTECT || *match != ESPM_MATCH)
 		return NULL;
 	/* Transport mode has no place for another address. */
@@ -201,7 +202,7 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	}
 	/* What is forwarded is no packet of ours that has lost its mark. */
 	if (!origin.reqid && !behind_nat && skb->skb_iif && espm_flow_brief(&brief, skb) &&
-	    espm_spd_recall_rcu(en, ESPM_DIR_OUT, &brief, &policy)) {
+	    espm_spd_recall_rcu(en, ESPM_DIR_OUT, gen, &brief, &policy)) {
 		match = ESPM_MATCH;
 		if (!policy)
 			return ESPM_ACCEPT;
@@ -214,18 +215,17 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 	/* IKE that is only forwarded is traffic like any other. */
 	if (flow.proto == IPPROTO_UDP && !skb->sk)
 		flow.vital = false;
-	if (behind_nat && was_settled(en, skb, &flow))
+	if (behind_nat && was_settled(en, skb, gen, &flow))
 		return ESPM_ACCEPT;
 
-	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, &flow, &match);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, &flow, &match);
 	if (!policy && !origin.reqid && is_icmp(&flow))
-		policy = find_way_back(en, skb, &match);
+		policy = find_way_back(en, skb, gen, &match);
 	if (policy && !origin.reqid)
-		find_origin(en, skb, &flow, &origin);
+		find_origin(en, skb, gen, &flow, &origin);
 	if (!policy || (origin.reqid && (policy->action != ESPM_ACTION_PROTECT ||
-					 is_from(&origin, policy)))) {
-		if (path && espm_spd_answers_for(policy, READ_ONCE(path->sa->reqid)) &&
-		    espm_encap_is_of(skb, path))
+					 is_from(&origin, policy, gen)))) {
+		if (path && espm_encap_is_of(skb, path))
 			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
 	}
@@ -233,11 +233,11 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 hit:
 	this_cpu_inc(*policy->hits);
 decide:
-	answer = judge(policy, match, origin.depth, &egress->sa, &why);
+	answer = judge(policy, match, gen, origin.depth, &egress->sa, &why);
 	if (answer != ESPM_STEAL) {
 		if (policy->on_demand && (why == ESPM_OUT_NO_SA || why == ESPM_OUT_EXPIRED)) {
 			/* What has its mark, or is changed already, would be another packet. */
-			switch (espm_hold(en, skb, policy, !origin.reqid && !behind_nat)) {
+			switch (espm_hold(en, skb, policy, gen, !origin.reqid && !behind_nat)) {
 			case ESPM_HELD_IT:
 				return ESPM_HELD;
 			case ESPM_HELD_TOO_LATE:
@@ -266,12 +266,13 @@ decide:
 void espm_output_explain(struct espm_net *en, const struct espm_flow *flow,
 			 struct espm_explained *told)
 {
+	unsigned long gen = espm_spd_generation(&en->spd);
 	enum espm_match match;
 
 	*told = (struct espm_explained){ .answer = ESPM_ACCEPT, .why = ESPM_PASS };
-	told->policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, flow, &match);
+	told->policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, flow, &match);
 	if (told->policy)
-		told->answer = judge(told->policy, match, 0, &told->sa, &told->why);
+		told->answer = judge(told->policy, match, gen, 0, &told->sa, &told->why);
 }
 
 /* Destination options in front of a routing header are for its stops, a home address for all. */

@@ -124,7 +124,7 @@ void espm_roam_follow(struct espm_net *en, struct espm_sa *sa,
 	if (!was)
 		return;
 	/* Last of all the SA itself: as long as it stays, this is tried again. */
-	list_for_each_entry(out, &sa->link->outbound, in_link)
+	hlist_for_each_entry(out, &sa->link->outbound, in_link)
 		if (sends_to(out, was) && !move_outbound(en, out, &peer))
 			tell(en, out);
 	if (!move_inbound(en, sa, &peer))

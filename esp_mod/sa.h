@@ -74,6 +74,16 @@ struct espm_peer {
 };
 
 /**
+ * struct espm_sa_key - the key of an SA, and what it is the key of
+ * @name: one-way name of the key that nonces belong to, whatever the suite
+ * @spi: of an inbound SA; 0 of an outbound one, as no two of those may share a key
+ */
+struct espm_sa_key {
+	u8 name[ESPM_FINGERPRINT_LEN];
+	__be32 spi;
+};
+
+/**
  * struct espm_sa_load - traffic of an SA on one CPU
  * @packets: packets sealed, or opened and accepted
  * @bytes: their bytes, without ESP
@@ -90,13 +100,13 @@ struct espm_sa_load {
  * @spi: I: security parameters index
  * @dir: I: enum espm_direction
  * @path: L, read under RCU: addresses and ports; owned
- * @by_key: S: place among the outbound SAs, by @key_name
+ * @by_key: S: place in the SAD, by @key
  * @en: I: the namespace; outlives the SA
  * @reqid: A: number by which policies name the SA
- * @reqid_before: A: the number by which older policies name it, with @reqid_since
- * @reqid_since: A: 0, or the generation of policies for which @reqid is meant
+ * @reqid_before: A: the number by which policies named it before @reqid_since
+ * @reqid_since: A: 0, or the generation in which @reqid begins to be true
  * @link: L: SAs and policies of the same reqid; a reference
- * @in_link: L: place in the link's list of outbound SAs
+ * @in_link: L: outbound, place among those of its link, while packets may choose it
  * @id: I: number in the namespace
  * @mode: I: transport or tunnel
  * @esn: I: extended sequence numbers
@@ -121,7 +131,7 @@ struct espm_sa_load {
  * @tfm: I: its transform, owned, with the keys inside
  * @iv_mix: I: secret that turns sequence numbers into IVs
  * @fingerprint: I: one-way name of suite and key, shown
- * @key_name: I: one-way name of the key that nonces belong to, whatever the suite
+ * @key: I: the key, by which an SA is known again
  * @state: A: enum espm_sa_state, only ever forward
  * @mark: E, read alone: up to this packet no limit is to be looked at
  * @load: P: traffic
@@ -154,13 +164,13 @@ struct espm_sa {
 	__be32 spi;
 	u8 dir;
 	struct espm_path __rcu *path;
-	struct rhash_head by_key;
+	struct rhlist_head by_key;
 	struct espm_net *en;
 	u32 reqid;
 	u32 reqid_before;
 	unsigned long reqid_since;
 	struct espm_link *link;
-	struct list_head in_link;
+	struct hlist_node in_link;
 	u32 id;
 	u8 mode;
 	bool esn;
@@ -185,7 +195,7 @@ struct espm_sa {
 	struct crypto_aead *tfm;
 	u64 iv_mix;
 	u8 fingerprint[ESPM_FINGERPRINT_LEN];
-	u8 key_name[ESPM_FINGERPRINT_LEN];
+	struct espm_sa_key key;
 	u32 state;
 	u64 mark;
 	struct espm_sa_load __percpu *load;
@@ -267,20 +277,20 @@ static inline struct espm_path *espm_sa_path_rcu(const struct espm_sa *sa)
 }
 
 /**
- * espm_sa_reqid_for() - the number by which a policy knows an SA
+ * espm_sa_reqid_in() - the number by which policies of a generation know an SA
  * @sa: the SA
- * @born: the policy's first generation
+ * @gen: the generation in which a packet is judged
  *
  * Context: any, under rcu_read_lock().
  */
-static inline u32 espm_sa_reqid_for(const struct espm_sa *sa, unsigned long born)
+static inline u32 espm_sa_reqid_in(const struct espm_sa *sa, unsigned long gen)
 {
-	/* Pairs with espm_sad_relink(). */
+	/* Pairs with espm_sad_leave(). */
 	u32 reqid = smp_load_acquire(&sa->reqid);
 	/* And again: what was before is there before. */
 	unsigned long since = smp_load_acquire(&sa->reqid_since);
 
-	if (unlikely(since && (long)(born - since) < 0))
+	if (unlikely(since && (long)(gen - since) < 0))
 		return READ_ONCE(sa->reqid_before);
 	return reqid;
 }

@@ -19,8 +19,8 @@ static const struct rhashtable_params by_name_params = {
 };
 
 static const struct rhashtable_params by_key_params = {
-	.key_len = ESPM_FINGERPRINT_LEN,
-	.key_offset = offsetof(struct espm_sa, key_name),
+	.key_len = sizeof(struct espm_sa_key),
+	.key_offset = offsetof(struct espm_sa, key),
 	.head_offset = offsetof(struct espm_sa, by_key),
 	.automatic_shrinking = true,
 };
@@ -62,7 +62,7 @@ int espm_sad_init(struct espm_net *en)
 	err = rhashtable_init(&sad->by_name, &by_name_params);
 	if (err)
 		return err;
-	err = rhashtable_init(&sad->by_key, &by_key_params);
+	err = rhltable_init(&sad->by_key, &by_key_params);
 	if (err)
 		goto err_by_name;
 	err = rhashtable_init(&sad->links, &link_params);
@@ -71,7 +71,7 @@ int espm_sad_init(struct espm_net *en)
 	return 0;
 
 err_by_key:
-	rhashtable_destroy(&sad->by_key);
+	rhltable_destroy(&sad->by_key);
 err_by_name:
 	rhashtable_destroy(&sad->by_name);
 	return err;
@@ -88,7 +88,7 @@ void espm_sad_exit(struct espm_net *en)
 	WARN_ON(!xa_empty(&en->sad.by_id));
 	xa_destroy(&en->sad.by_id);
 	rhashtable_destroy(&en->sad.links);
-	rhashtable_destroy(&en->sad.by_key);
+	rhltable_destroy(&en->sad.by_key);
 	rhashtable_destroy(&en->sad.by_name);
 }
 
@@ -115,7 +115,7 @@ struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid)
 		return NULL;
 	link->reqid = reqid;
 	link->users = 1;
-	INIT_LIST_HEAD(&link->outbound);
+	INIT_HLIST_HEAD(&link->outbound);
 	if (rhashtable_insert_fast(&en->sad.links, &link->node, link_params)) {
 		kfree(link);
 		return NULL;
@@ -139,21 +139,18 @@ void espm_sad_link_put(struct espm_net *en, struct espm_link *link)
 	kfree_rcu(link, rcu);
 }
 
-/*
- * Output takes the pinned SA of the link, or the newest one, that is still usable.
- * Older policies keep what they had until they have turned.
- */
+/* Output takes the pinned SA of the link, or the newest one, that is still usable. */
 static void choose_outbound(struct espm_sad *sad, struct espm_link *link)
 {
 	struct espm_sa *sa, *chosen = NULL;
 
-	list_for_each_entry(sa, &link->outbound, in_link) {
+	hlist_for_each_entry(sa, &link->outbound, in_link) {
 		if (espm_sa_usable(sa) && !sa->doomed && (!chosen || (sa->pin && !chosen->pin)))
 			chosen = sa;
 	}
 	if (sad->turn && !link->since) {
 		rcu_assign_pointer(link->before, rcu_dereference_protected(link->out, true));
-		/* Pairs with is_older(), as does what is chosen behind it. */
+		/* Pairs with is_before(), as does what is chosen behind it. */
 		smp_store_release(&link->since, sad->turn);
 		list_add(&link->in_turn, &sad->turning);
 		link->users++;
@@ -161,49 +158,68 @@ static void choose_outbound(struct espm_sad *sad, struct espm_link *link)
 	rcu_assign_pointer(link->out, chosen);
 }
 
-/* Is a policy older than the choice of its link? Asked after that was read. */
-static bool is_older(const struct espm_link *link, const struct espm_policy *policy)
+/* Is a packet judged as it was before the choice of a link? Asked after that was read. */
+static bool is_before(const struct espm_link *link, unsigned long gen)
 {
 	unsigned long since;
 
-	/* Pairs with choose_outbound(): who saw what it chose sees for whom. */
+	/* Pairs with choose_outbound(): who saw what it chose sees since when. */
 	smp_rmb();
 	/* And again: who sees that sees what was before. */
 	since = smp_load_acquire(&link->since);
-	return since && (long)(policy->born - since) < 0;
+	return since && (long)(gen - since) < 0;
+}
+
+/* The newest first. */
+static void list_by_age(struct espm_link *link, struct espm_sa *sa)
+{
+	struct espm_sa *other, *newer = NULL;
+
+	hlist_for_each_entry(other, &link->outbound, in_link) {
+		if (other->added <= sa->added)
+			break;
+		newer = other;
+	}
+	if (newer)
+		hlist_add_behind_rcu(&sa->in_link, &newer->in_link);
+	else
+		hlist_add_head_rcu(&sa->in_link, &link->outbound);
 }
 
 /**
- * espm_sad_turn_begin() - policies are about to change together with SAs
+ * espm_sad_unlist() - let packets choose an SA no more, but those of before a turn
  * @en: the namespace, locked
- * @gen: the generation in which the new ones decide
- * @ends: whether SAs are doomed
- *
- * Until espm_sad_turn_end(), older ones use the SAs that they had. SAs that are
- * doomed serve new policies no more.
+ * @sa: an SA of its SAD
  *
  * Context: process.
  */
-void espm_sad_turn_begin(struct espm_net *en, unsigned long gen, bool ends)
+void espm_sad_unlist(struct espm_net *en, struct espm_sa *sa)
 {
-	struct espm_sa *sa;
-	unsigned long id;
-
 	lockdep_assert_held(&en->lock);
-	INIT_LIST_HEAD(&en->sad.turning);
-	en->sad.turn = gen;
-	if (!ends)
+	if (hlist_unhashed(&sa->in_link))
 		return;
-	xa_for_each(&en->sad.by_id, id, sa) {
-		if (sa->doomed && sa->dir == ESPM_DIR_OUT &&
-		    rcu_access_pointer(sa->link->out) == sa)
-			choose_outbound(&en->sad, sa->link);
-		cond_resched();
-	}
+	hlist_del_init_rcu(&sa->in_link);
+	choose_outbound(&en->sad, sa->link);
 }
 
 /**
- * espm_sad_turn_end() - older policies are gone, or use the new SAs as well
+ * espm_sad_turn_begin() - SAs are about to change together, with policies perhaps
+ * @en: the namespace, locked
+ * @gen: the generation in which they do
+ *
+ * Until espm_sad_turn_end(), who is of an older generation uses what there was.
+ *
+ * Context: process.
+ */
+void espm_sad_turn_begin(struct espm_net *en, unsigned long gen)
+{
+	lockdep_assert_held(&en->lock);
+	INIT_LIST_HEAD(&en->sad.turning);
+	en->sad.turn = gen;
+}
+
+/**
+ * espm_sad_turn_end() - nobody is of an older generation any more
  * @en: the namespace, locked
  *
  * Context: process, a grace period after espm_spd_turn().
@@ -217,12 +233,14 @@ void espm_sad_turn_end(struct espm_net *en)
 	list_for_each_entry_safe(link, next, &en->sad.turning, in_turn) {
 		WRITE_ONCE(link->since, 0);
 		espm_sad_link_put(en, link);
+		cond_resched();
 	}
 }
 
 /**
  * espm_sad_outbound_get() - the SA that protects for a policy
  * @policy: a policy that says protect
+ * @gen: the generation in which the packet is judged
  *
  * An SA may have ended by itself, out of sequence numbers, or be going just now,
  * since the link last chose; another one then serves.
@@ -230,24 +248,21 @@ void espm_sad_turn_end(struct espm_net *en)
  * Context: any, under rcu_read_lock().
  * Return: a usable outbound SA with a reference, or NULL.
  */
-struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy)
+struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy, unsigned long gen)
 {
 	const struct espm_link *link = policy->link;
 	struct espm_sa *sa = rcu_dereference(link->out);
+	bool before = is_before(link, gen);
 
-	if (unlikely(is_older(link, policy))) {
+	if (unlikely(before))
 		sa = rcu_dereference(link->before);
-		if (sa && espm_sa_usable(sa) && espm_sa_tryget(sa))
-			return sa;
-		/* It may have gone just now, since the turn is over. */
-		if (is_older(link, policy))
-			return NULL;
-		sa = rcu_dereference(link->out);
-	}
 	if (likely(sa && espm_sa_usable(sa) && espm_sa_tryget(sa)))
 		return sa;
-	list_for_each_entry_rcu(sa, &link->outbound, in_link)
-		if (espm_sa_usable(sa) && !READ_ONCE(sa->doomed) && espm_sa_tryget(sa))
+	/* Of then it knows no other one. */
+	if (before)
+		return NULL;
+	hlist_for_each_entry_rcu(sa, &link->outbound, in_link)
+		if (espm_sa_usable(sa) && espm_sa_tryget(sa))
 			return sa;
 	return NULL;
 }
@@ -255,23 +270,18 @@ struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy)
 /**
  * espm_sad_has_outbound_rcu() - is there an SA that protects for a policy?
  * @policy: a policy that says protect
+ * @gen: the generation in which the packet is judged
  *
  * Context: any, under rcu_read_lock().
  * Return: true if espm_sad_outbound_get() would find one now.
  */
-bool espm_sad_has_outbound_rcu(const struct espm_policy *policy)
+bool espm_sad_has_outbound_rcu(const struct espm_policy *policy, unsigned long gen)
 {
-	const struct espm_link *link = policy->link;
-	struct espm_sa *sa;
+	struct espm_sa *sa = espm_sad_outbound_get(policy, gen);
 
-	if (is_older(link, policy)) {
-		sa = rcu_dereference(link->before);
-		return sa && espm_sa_usable(sa);
-	}
-	list_for_each_entry_rcu(sa, &link->outbound, in_link)
-		if (espm_sa_usable(sa) && !READ_ONCE(sa->doomed))
-			return true;
-	return false;
+	if (sa)
+		espm_sa_put(sa);
+	return sa;
 }
 
 /**
@@ -285,7 +295,7 @@ struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link)
 {
 	struct espm_sa *sa;
 
-	list_for_each_entry_rcu(sa, &link->outbound, in_link)
+	hlist_for_each_entry_rcu(sa, &link->outbound, in_link)
 		if (espm_sa_has_expired(sa))
 			return sa;
 	return NULL;
@@ -330,6 +340,12 @@ static struct espm_sa *find_named(struct espm_sad *sad, const struct espm_sa_nam
 	return path ? path->sa : NULL;
 }
 
+/* A reservation has none. */
+static bool has_key(const struct espm_sa *sa)
+{
+	return sa->dir == ESPM_DIR_OUT || sa->key.spi;
+}
+
 static void show_path(struct espm_path *path)
 {
 	/* Pairs with espm_sad_find_rcu(). */
@@ -346,11 +362,9 @@ static void unlink_sa(struct espm_net *en, struct espm_sa *sa)
 	xa_erase(&sad->by_id, sa->id);
 	WRITE_ONCE(sad->changes, sad->changes + 1);
 	atomic_long_inc_return(&removals);
-	if (sa->dir == ESPM_DIR_OUT) {
-		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
-		list_del_rcu(&sa->in_link);
-		choose_outbound(&en->sad, sa->link);
-	}
+	if (has_key(sa))
+		rhltable_remove(&sad->by_key, &sa->by_key, by_key_params);
+	espm_sad_unlist(en, sa);
 	if (sa->link)
 		espm_sad_link_put(en, sa->link);
 	espm_sa_kill(sa);
@@ -404,27 +418,50 @@ int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 las
 	return 0;
 }
 
+static bool has_been(const struct espm_sa *former, const struct espm_sa *sa)
+{
+	return former->doomed && !former->heir && former->tfm && former->spi == sa->spi &&
+	       !memcmp(former->fingerprint, sa->fingerprint, sizeof(sa->fingerprint));
+}
+
 /**
  * espm_sad_find_former() - the SA that one about to be added was before
  * @en: the namespace, locked
  * @sa: a larval SA, complete
+ *
+ * By its name, or by its key, as it may have another address by now.
  *
  * Context: process.
  * Return: a doomed SA with its SPI, suite and key, or NULL.
  */
 struct espm_sa *espm_sad_find_former(struct espm_net *en, const struct espm_sa *sa)
 {
-	struct espm_sa *former;
+	struct espm_sa *other, *former = find_named(&en->sad, &espm_sa_own_path(sa)->name);
+	struct rhlist_head *list, *at;
 
 	lockdep_assert_held(&en->lock);
-	former = find_named(&en->sad, &espm_sa_own_path(sa)->name);
-	/* It may have another address by now. */
-	if (!former && sa->dir == ESPM_DIR_OUT)
-		former = rhashtable_lookup_fast(&en->sad.by_key, sa->key_name, by_key_params);
-	if (!former || !former->doomed || former->heir || !former->tfm || former->spi != sa->spi ||
-	    memcmp(former->fingerprint, sa->fingerprint, sizeof(sa->fingerprint)))
-		return NULL;
+	if (former && has_been(former, sa))
+		return former;
+	former = NULL;
+	rcu_read_lock();
+	list = rhltable_lookup(&en->sad.by_key, &sa->key, by_key_params);
+	rhl_for_each_entry_rcu(other, at, list, by_key)
+		if (has_been(other, sa))
+			former = other;
+	rcu_read_unlock();
 	return former;
+}
+
+/* No two outbound SAs may share a key: soon they would send the same nonce twice. */
+static bool is_key_taken(struct espm_sad *sad, const struct espm_sa *sa)
+{
+	bool taken;
+
+	rcu_read_lock();
+	taken = sa->dir == ESPM_DIR_OUT &&
+		rhltable_lookup(&sad->by_key, &sa->key, by_key_params);
+	rcu_read_unlock();
+	return taken;
 }
 
 static int stage_name(struct espm_sad *sad, struct espm_path *path)
@@ -450,7 +487,6 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 {
 	struct espm_sad *sad = &en->sad;
 	struct espm_path *path = espm_sa_own_path(sa);
-	bool outbound = sa->dir == ESPM_DIR_OUT;
 	struct espm_sa *elder;
 	int err;
 
@@ -462,18 +498,15 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 	if (!sa->link)
 		return refuse(extack, -ENOMEM);
 
-	/* The same key twice would soon send the same nonce twice. */
-	if (outbound) {
-		err = rhashtable_lookup_insert_fast(&sad->by_key, &sa->by_key, by_key_params);
-		if (err == -EEXIST) {
-			NL_SET_ERR_MSG(extack, "another outbound SA has this key: each SA needs a key of its own");
-			err = -EKEYREJECTED;
-			goto err_put_link;
-		}
-		if (err) {
-			refuse(extack, err);
-			goto err_put_link;
-		}
+	if (is_key_taken(sad, sa)) {
+		NL_SET_ERR_MSG(extack, "another outbound SA has this key: each SA needs a key of its own");
+		err = -EKEYREJECTED;
+		goto err_put_link;
+	}
+	err = rhltable_insert(&sad->by_key, &sa->by_key, by_key_params);
+	if (err) {
+		refuse(extack, err);
+		goto err_put_link;
 	}
 
 	err = xa_alloc_cyclic(&sad->by_id, &sa->id, NULL, XA_LIMIT(1, INT_MAX), &sad->next_id,
@@ -495,8 +528,7 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 err_release_id:
 	xa_erase(&sad->by_id, sa->id);
 err_remove_key:
-	if (outbound)
-		rhashtable_remove_fast(&sad->by_key, &sa->by_key, by_key_params);
+	rhltable_remove(&sad->by_key, &sa->by_key, by_key_params);
 err_put_link:
 	espm_sad_link_put(en, sa->link);
 	sa->link = NULL;
@@ -519,8 +551,7 @@ void espm_sad_unstage(struct espm_net *en, struct espm_sa *sa)
 		rhashtable_remove_fast(&en->sad.by_name, &espm_sa_own_path(sa)->by_name,
 				       by_name_params);
 	xa_erase(&en->sad.by_id, sa->id);
-	if (sa->dir == ESPM_DIR_OUT)
-		rhashtable_remove_fast(&en->sad.by_key, &sa->by_key, by_key_params);
+	rhltable_remove(&en->sad.by_key, &sa->by_key, by_key_params);
 	espm_sad_link_put(en, sa->link);
 	sa->link = NULL;
 }
@@ -551,10 +582,7 @@ void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
 	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
 	WRITE_ONCE(sad->changes, sad->changes + 1);
 
-	if (sa->dir == ESPM_DIR_OUT) {
-		list_add_rcu(&sa->in_link, &sa->link->outbound);
-		choose_outbound(&en->sad, sa->link);
-	}
+	espm_sad_join(en, sa);
 	espm_expire_begin(sa);
 	sa->elder = NULL;
 	/* A reservation has served; a doomed SA is deleted with all the others. */
@@ -574,7 +602,7 @@ void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
 void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	WRITE_ONCE(sa->doomed, true);
+	sa->doomed = true;
 }
 
 /**
@@ -585,7 +613,7 @@ void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
 void espm_sad_spare(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	WRITE_ONCE(sa->doomed, false);
+	sa->doomed = false;
 }
 
 static bool is_renamed(const struct espm_path *old, const struct espm_path *path)
@@ -666,46 +694,54 @@ void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *pa
 }
 
 /**
- * espm_sad_relink() - give an SA another reqid
- * @en: the namespace, locked
+ * espm_sad_leave() - give an SA another reqid, when the policies turn
+ * @en: the namespace, locked, between espm_sad_turn_begin() and the turn
  * @sa: an SA of its SAD
  * @link: the link of the reqid, a reference that is the SA's from now on
  *
- * Where policies turn with it, espm_sad_settle() follows when they have.
+ * espm_sad_join() and, behind the turn, espm_sad_settle() must follow.
  *
- * Context: process, sleeps.
+ * Context: process.
+ * Return: true if a grace period has to pass before it joins: who walks through
+ * the list that it was in must not go on in the other one.
  */
-void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *link)
+bool espm_sad_leave(struct espm_net *en, struct espm_sa *sa, struct espm_link *link)
 {
 	struct espm_link *old = sa->link;
 
 	lockdep_assert_held(&en->lock);
-	if (sa->dir == ESPM_DIR_OUT) {
-		list_del_rcu(&sa->in_link);
-		choose_outbound(&en->sad, old);
-	}
+	espm_sad_unlist(en, sa);
 	sa->link = link;
-	if (en->sad.turn) {
-		WRITE_ONCE(sa->reqid_before, old->reqid);
-		/* Pairs with espm_sa_reqid_for(), as does the next one. */
-		smp_store_release(&sa->reqid_since, en->sad.turn);
-	}
-	/* Pairs with espm_sa_reqid_for(). */
+	WRITE_ONCE(sa->reqid_before, old->reqid);
+	/* Pairs with espm_sa_reqid_in(), as does the next one. */
+	smp_store_release(&sa->reqid_since, en->sad.turn);
+	/* Pairs with espm_sa_reqid_in(). */
 	smp_store_release(&sa->reqid, link->reqid);
 	WRITE_ONCE(en->sad.changes, en->sad.changes + 1);
-	/* Who walks the old list must not go on in the new one, nor say what was true. */
-	synchronize_rcu();
-	WRITE_ONCE(espm_sa_own_path(sa)->alone, 0);
-	if (sa->dir == ESPM_DIR_OUT) {
-		list_add_rcu(&sa->in_link, &link->outbound);
-		choose_outbound(&en->sad, link);
-	}
 	espm_sad_link_put(en, old);
+	return sa->dir == ESPM_DIR_OUT;
+}
+
+/**
+ * espm_sad_join() - let packets choose an SA among those of its reqid
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD, which packets cannot choose yet; an inbound one, for which
+ *	there is nothing to do
+ *
+ * Context: process.
+ */
+void espm_sad_join(struct espm_net *en, struct espm_sa *sa)
+{
+	lockdep_assert_held(&en->lock);
+	if (sa->dir != ESPM_DIR_OUT)
+		return;
+	list_by_age(sa->link, sa);
+	choose_outbound(&en->sad, sa->link);
 }
 
 /**
  * espm_sad_settle() - what was an SA's reqid counts no more
- * @sa: an SA that espm_sad_relink() has seen
+ * @sa: an SA that espm_sad_leave() has seen
  *
  * Context: process, a grace period after espm_spd_turn().
  */
@@ -743,8 +779,10 @@ void espm_sad_flush(struct espm_net *en)
 	unsigned long id;
 
 	lockdep_assert_held(&en->lock);
-	xa_for_each(&en->sad.by_id, id, sa)
+	xa_for_each(&en->sad.by_id, id, sa) {
 		espm_sad_del(en, sa);
+		cond_resched();
+	}
 }
 
 static bool is_named(const struct espm_path *path, const struct espm_sa_name *name)

@@ -24,23 +24,34 @@ struct netlink_ext_ack;
  * @node: place in the SAD, by @reqid
  * @reqid: the number
  * @users: SAs and policies that hold a reference; guarded by espm_net.lock
- * @outbound: outbound SAs, newest first; changed under espm_net.lock, read under RCU
+ * @outbound: outbound SAs that may be chosen, newest first; changed under
+ *	espm_net.lock, read under RCU
  * @out: the newest usable outbound SA, read under RCU; no reference: it is
  *	changed before that SA is killed
- * @since: 0, or the generation of policies for which @out is meant; A
- * @before: what @out was: the choice of older policies while @since is there;
- *	never looked at afterwards
+ * @since: 0, or the generation of policies in which @out begins to be true; A
+ * @before: what @out was before @since; never looked at without
  * @in_turn: place among the links that have a @since
  * @rcu: its end
  *
  * A policy finds its SA by following one pointer. Where SAs and policies change
- * together, none sends by an SA that is meant for another one's peer.
+ * together, none sends by an SA that is meant for another one's peer:
+ *
+ *	the lock's holder		a packet
+ *	@before = what @out was		its generation, before all else
+ *	@since = the next one		reads @out
+ *	@out = the new choice		then @since: is that later than its own?
+ *	espm_spd_turn()			no: @out is true
+ *	a grace period			yes: it takes @before
+ *	@since = 0
+ *
+ * Who sees the new choice sees @since, and who sees that sees @before; whoever is
+ * of an older generation has gone when @since does.
  */
 struct espm_link {
 	struct rhash_head node;
 	u32 reqid;
 	u32 users;
-	struct list_head outbound;
+	struct hlist_head outbound;
 	struct espm_sa __rcu *out;
 	unsigned long since;
 	struct espm_sa __rcu *before;
@@ -51,18 +62,18 @@ struct espm_link {
 /**
  * struct espm_sad - the database
  * @by_name: paths by struct espm_sa_name
- * @by_key: outbound SAs by @key_name
+ * @by_key: SAs by @key: one outbound SA, or inbound ones of several addresses
  * @by_id: SAs by number; owns the one reference that being in the SAD is
  * @links: struct espm_link by reqid
  * @next_id: where the search for a free number begins
  * @anywhere: inbound SAs for any address of this host
  * @changes: grows with each SA that comes or goes, begins at 1; for dumps
- * @turn: 0, or the generation of policies for which SAs are changing
+ * @turn: 0, or the generation of policies with which SAs are changing
  * @turning: links that have changed for it, a reference each
  */
 struct espm_sad {
 	struct rhashtable by_name;
-	struct rhashtable by_key;
+	struct rhltable by_key;
 	struct xarray by_id;
 	struct rhashtable links;
 	u32 next_id;
@@ -78,6 +89,7 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 void espm_sad_unstage(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_publish(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_doom(struct espm_net *en, struct espm_sa *sa);
+void espm_sad_unlist(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_spare(struct espm_net *en, struct espm_sa *sa);
 int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 last,
 		     struct netlink_ext_ack *extack);
@@ -85,7 +97,8 @@ int espm_sad_stage_move(struct espm_net *en, struct espm_sa *sa, struct espm_pat
 			struct netlink_ext_ack *extack);
 void espm_sad_unstage_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path);
 void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *path);
-void espm_sad_relink(struct espm_net *en, struct espm_sa *sa, struct espm_link *link);
+bool espm_sad_leave(struct espm_net *en, struct espm_sa *sa, struct espm_link *link);
+void espm_sad_join(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_settle(struct espm_sa *sa);
 void espm_sad_del(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_flush(struct espm_net *en);
@@ -95,10 +108,10 @@ struct espm_sa *espm_sad_find_locked(struct espm_net *en, const struct espm_sa_n
 struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
-void espm_sad_turn_begin(struct espm_net *en, unsigned long gen, bool ends);
+void espm_sad_turn_begin(struct espm_net *en, unsigned long gen);
 void espm_sad_turn_end(struct espm_net *en);
-struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy);
-bool espm_sad_has_outbound_rcu(const struct espm_policy *policy);
+struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy, unsigned long gen);
+bool espm_sad_has_outbound_rcu(const struct espm_policy *policy, unsigned long gen);
 struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link);
 void espm_sad_choose(struct espm_net *en, struct espm_sa *sa);
 struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid);

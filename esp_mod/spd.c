@@ -458,6 +458,7 @@ static bool is_same(const struct espm_flow *a, const struct espm_flow *b)
  * espm_spd_recall_rcu() - what was decided lately for packets of a flow
  * @en: the namespace
  * @dir: enum espm_direction
+ * @gen: the generation in which the packet is judged
  * @brief: the flow
  * @policy: result: the policy, borrowed, or NULL if none matches
  *
@@ -468,8 +469,8 @@ static bool is_same(const struct espm_flow *a, const struct espm_flow *b)
  * Context: softirqs off, under rcu_read_lock().
  * Return: false if nothing is known.
  */
-bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, const struct espm_brief *brief,
-			 struct espm_policy **policy)
+bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, unsigned long gen,
+			 const struct espm_brief *brief, struct espm_policy **policy)
 {
 	struct espm_spd_cache __percpu *cache = READ_ONCE(en->spd.cache);
 	const struct espm_spd_slot *slot;
@@ -482,7 +483,7 @@ bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, const struct espm_brief *b
 	sum = hash4(dir, brief->src, brief->dst, brief->proto, brief->sport, brief->dport);
 	slot = &this_cpu_ptr(cache)->slot[hash_32(sum, ilog2(ESPM_SPD_SLOTS))];
 	flow = &slot->flow;
-	if (slot->gen != espm_spd_generation(&en->spd) || slot->dir != dir ||
+	if (slot->gen != gen || slot->dir != dir ||
 	    flow->src.v4 != brief->src || flow->dst.v4 != brief->dst ||
 	    flow->sport != brief->sport || flow->dport != brief->dport ||
 	    flow->proto != brief->proto || flow->family != AF_INET ||
@@ -496,6 +497,7 @@ bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, const struct espm_brief *b
  * espm_spd_match_rcu() - the policy that decides a packet
  * @en: the namespace
  * @dir: enum espm_direction
+ * @gen: the generation in which the packet is judged
  * @flow: the packet's values
  * @match: result: whether it matches, or would if no ports were hidden
  *
@@ -506,15 +508,12 @@ bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, const struct espm_brief *b
  * Context: softirqs off, under rcu_read_lock().
  * Return: the policy, borrowed, or NULL if none matches.
  */
-struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, const struct espm_flow *flow,
-				       enum espm_match *match)
+struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, unsigned long gen,
+				       const struct espm_flow *flow, enum espm_match *match)
 {
 	struct espm_spd_cache __percpu *cache;
 	struct espm_spd_slot *slot;
-	unsigned long gen;
 
-	/* Before the search, so that what it finds is not newer than it says. */
-	gen = espm_spd_generation(&en->spd);
 	*match = ESPM_MISS;
 	cache = READ_ONCE(en->spd.cache);
 	if (!cache)

@@ -129,6 +129,10 @@ struct espm_spd {
  * espm_spd_generation() - by which to know whether policies have changed
  * @spd: the database
  *
+ * A packet is judged in one generation from beginning to end, which is read first:
+ * all policies, and all SAs that change with them, are those of before a turn, or
+ * all of behind it.
+ *
  * Context: any.
  * Return: a number other than 0.
  */
@@ -136,18 +140,6 @@ static inline unsigned long espm_spd_generation(const struct espm_spd *spd)
 {
 	/* Pairs with espm_spd_turn(). */
 	return smp_load_acquire(&spd->gen);
-}
-
-/**
- * espm_spd_answers_for() - does it hold for good that a policy lets an SA's packets pass?
- * @policy: the policy, or NULL for none
- * @reqid: of the SA, not what older policies know it by: that is soon over
- *
- * Context: any.
- */
-static inline bool espm_spd_answers_for(const struct espm_policy *policy, u32 reqid)
-{
-	return !policy || policy->action != ESPM_ACTION_PROTECT || policy->reqid == reqid;
 }
 
 bool espm_spd_decides(const struct espm_net *en, const struct espm_policy *policy);
@@ -161,10 +153,10 @@ void espm_spd_spare(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_turn(struct espm_net *en);
 void espm_spd_bury(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_flush(struct espm_net *en);
-bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, const struct espm_brief *brief,
-			 struct espm_policy **policy);
-struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, const struct espm_flow *flow,
-				       enum espm_match *match);
+bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, unsigned long gen,
+			 const struct espm_brief *brief, struct espm_policy **policy);
+struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, unsigned long gen,
+				       const struct espm_flow *flow, enum espm_match *match);
 struct espm_policy *espm_spd_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_policy *espm_spd_next_rcu(struct espm_net *en, unsigned long *id);
 u64 espm_policy_hits(const struct espm_policy *policy);

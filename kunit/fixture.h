@@ -127,7 +127,7 @@ static inline void fixture_exit(struct kunit *test)
 		return;
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_name.nelems), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.nelems), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.ht.nelems), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.links.nelems), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->spd.table.ht.nelems), 0);
 	espm_event_exit(en);

@@ -41,7 +41,7 @@ static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(tfm));
 	sa->tfm = tfm;
 	espm_crypto_fingerprint(sa->fingerprint, sa->suite, material);
-	espm_crypto_key_name(sa->key_name, sa->suite, material);
+	espm_crypto_key_name(sa->key.name, sa->suite, material);
 	KUNIT_EXPECT_EQ(test, sa->state, ESPM_SA_LARVAL);
 	return sa;
 }
@@ -139,7 +139,7 @@ static void duplicate_name_is_refused(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, second->link);
 	KUNIT_EXPECT_PTR_EQ(test, find(en, &path_of(first)->name), first);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_name.nelems), 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.nelems), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.ht.nelems), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.links.nelems), 1);
 	KUNIT_EXPECT_PTR_EQ(test, out_of(first->link), first);
 
@@ -297,7 +297,7 @@ static void crowd_comes_and_goes(struct kunit *test)
 			KUNIT_ASSERT_NOT_NULL(test, sa);
 			path_of(sa)->name.family = AF_INET6;
 			sa->reqid = 1 + at % REQIDS;
-			memcpy(sa->key_name, &at, sizeof(at));
+			memcpy(sa->key.name, &at, sizeof(at));
 			KUNIT_ASSERT_EQ(test, add(sa, NULL), 0);
 			crowd[at] = sa;
 			age[at] = round;
@@ -472,23 +472,83 @@ static void any_destination_comes_last(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, recall(en, &name));
 }
 
-static void another_reqid_takes_over(struct kunit *test)
+/* The SA that a packet of a generation gets for a link */
+static struct espm_sa *chosen_in(struct espm_link *link, unsigned long gen)
+{
+	const struct espm_policy policy = { .link = link };
+	struct espm_sa *sa;
+
+	rcu_read_lock();
+	sa = espm_sad_outbound_get(&policy, gen);
+	rcu_read_unlock();
+	if (sa)
+		espm_sa_put(sa);
+	return sa;
+}
+
+/* Two SAs change their reqids: each packet sees both as they were, or both as they are. */
+static void reqids_turn_together(struct kunit *test)
 {
 	struct espm_net *en = test->priv;
-	struct espm_sa *sa = make_and_add(test, ESPM_DIR_OUT, 300, 1);
-	struct espm_sa *left = make_and_add(test, ESPM_DIR_OUT, 301, 2);
-	struct espm_link *was = sa->link, *link;
+	struct espm_sa *one = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	struct espm_sa *other = make_sa(test, ESPM_DIR_OUT, 301, 2);
+	unsigned long was = espm_spd_generation(&en->spd), is = was + 1;
+	struct espm_link *first = one->link, *second;
+	struct espm_sa *sa;
 
+	other->reqid = 2;
+	KUNIT_ASSERT_EQ(test, add(other, NULL), 0);
+	second = other->link;
 	mutex_lock(&en->lock);
-	link = espm_sad_link_get(en, 2);
-	KUNIT_ASSERT_NOT_NULL(test, link);
-	espm_sad_relink(en, left, link);
+	espm_sad_turn_begin(en, is);
+	KUNIT_ASSERT_PTR_EQ(test, espm_sad_link_get(en, 1), first);
+	KUNIT_ASSERT_PTR_EQ(test, espm_sad_link_get(en, 2), second);
+	KUNIT_EXPECT_TRUE(test, espm_sad_leave(en, one, second));
+	KUNIT_EXPECT_TRUE(test, espm_sad_leave(en, other, first));
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(first, was), one);
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, was), other);
+	synchronize_rcu();
+	espm_sad_join(en, one);
+	espm_sad_join(en, other);
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(first, was), one);
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, was), other);
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(first, is), other);
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is), one);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(one, was), 1U);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(one, is), 2U);
+	espm_spd_turn(en);
+	synchronize_rcu();
+	espm_sad_settle(one);
+	espm_sad_settle(other);
+	espm_sad_turn_end(en);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(one, is), 2U);
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is), one);
+	KUNIT_EXPECT_EQ(test, first->users, 1U);
+	KUNIT_EXPECT_EQ(test, second->users, 1U);
+
+	/* What goes with a turn serves those of before alone. */
+	espm_sad_turn_begin(en, is + 1);
+	espm_sad_unlist(en, one);
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is), one);
+	KUNIT_EXPECT_NULL(test, chosen_in(second, is + 1));
+	espm_spd_turn(en);
+	synchronize_rcu();
+	espm_sad_turn_end(en);
+	espm_sad_del(en, one);
 	mutex_unlock(&en->lock);
-	KUNIT_EXPECT_PTR_EQ(test, out_of(was), sa);
-	KUNIT_EXPECT_PTR_EQ(test, out_of(link), left);
-	KUNIT_EXPECT_EQ(test, left->reqid, 2U);
-	KUNIT_EXPECT_EQ(test, was->users, 1U);
-	KUNIT_EXPECT_EQ(test, link->users, 1U);
+
+	/* Whoever comes from another reqid comes with its age. */
+	sa = make_and_add(test, ESPM_DIR_OUT, 302, 3);
+	sa->added = other->added + 1;
+	mutex_lock(&en->lock);
+	espm_sad_unlist(en, other);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(first), sa);
+	synchronize_rcu();
+	espm_sad_join(en, other);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(first), sa);
+	espm_sad_del(en, sa);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(first), other);
+	mutex_unlock(&en->lock);
 }
 
 /* What is prepared is not found; it may have the name of one that is doomed. */
@@ -538,6 +598,31 @@ static void staged_sa_waits(struct kunit *test)
 	synchronize_rcu();
 	espm_sa_free(vain);
 	espm_sa_free(again);
+}
+
+/* An SA is known again by its key where its address has changed; an inbound one by its SPI, too. */
+static void key_tells_who_it_was(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *in = make_and_add(test, ESPM_DIR_IN, 300, 1);
+	struct espm_sa *out = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	struct espm_sa *again = make_sa(test, ESPM_DIR_IN, 300, 1);
+	struct espm_sa *other = make_sa(test, ESPM_DIR_IN, 301, 1);
+
+	path_of(again)->name.dst.v4 = cpu_to_be32(0xc6336403);
+	path_of(other)->name.dst.v4 = cpu_to_be32(0xc6336403);
+	mutex_lock(&en->lock);
+	espm_sad_doom(en, out);
+	KUNIT_EXPECT_NULL(test, espm_sad_find_former(en, again));
+	espm_sad_doom(en, in);
+	KUNIT_EXPECT_PTR_EQ(test, espm_sad_find_former(en, again), in);
+	KUNIT_EXPECT_NULL(test, espm_sad_find_former(en, other));
+	espm_sad_spare(en, in);
+	espm_sad_spare(en, out);
+	mutex_unlock(&en->lock);
+	/* Two addresses of a host may share an SA. */
+	KUNIT_EXPECT_EQ(test, add(again, NULL), 0);
+	KUNIT_EXPECT_EQ(test, add(other, NULL), 0);
 }
 
 static void load_is_summed(struct kunit *test)
@@ -641,8 +726,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(sequence_ends),
 	KUNIT_CASE(moved_sa_is_found_where_it_is),
 	KUNIT_CASE(any_destination_comes_last),
-	KUNIT_CASE(another_reqid_takes_over),
+	KUNIT_CASE(reqids_turn_together),
 	KUNIT_CASE(staged_sa_waits),
+	KUNIT_CASE(key_tells_who_it_was),
 	KUNIT_CASE(load_is_summed),
 	KUNIT_CASE(inner_mtu_of_tunnel_is_exact),
 	KUNIT_CASE(inner_mtu_of_transport_fits),

@@ -151,7 +151,7 @@ static u32 match(struct espm_net *en, u8 dir, const struct espm_flow *flow, enum
 
 	local_bh_disable();
 	rcu_read_lock();
-	policy = espm_spd_match_rcu(en, dir, flow, m);
+	policy = espm_spd_match_rcu(en, dir, espm_spd_generation(&en->spd), flow, m);
 	id = policy ? policy->id : 0;
 	rcu_read_unlock();
 	local_bh_enable();

@@ -11,6 +11,7 @@ import json
 import os
 import select
 import socket
+import struct
 import time
 
 from lab import Counts, Monitor, Packet, Wire, check, drain, equal, eventually
@@ -100,6 +101,8 @@ def connects(story, seq):
     if not story.lab.debug:
         took = time.monotonic() - began
         check(took < 1, f"connecting took {took:.2f} s: the first SYN was lost")
+    # By a reset: what closes politely is repeated, and would wait for the next SA.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     for each in (sock, listener):
         each.close()
     story.forget()
@@ -168,11 +171,15 @@ def reserved(story):
     counts.become(in_larval=1)
     # The SA takes the place, and only that place.
     before = g1.sas()
+    monitor.take()
+    monitor.seen = []
     g1.sa("in", 0x5000, *ENDS[::-1], SUITE, key)
     after = g1.sas()
     equal(set(before), set(after), "SPIs")
     equal(after[0x5000]["state"], "valid", "state")
     check(after[0x5000]["id"] != before[0x5000]["id"], "the larval SA is still there")
+    equal([(e["event"], e["sa"]["id"]) for e in monitor.take() if e["sa"]["spi"] == "0x00005000"],
+          [("sa-del", before[0x5000]["id"]), ("sa-add", after[0x5000]["id"])], "events")
     story.far.sendto(b"in time", ("10.1.0.2", 5001))
     equal(story.near.recv(20), b"in time", "what arrives")
     done = g1.say_sa("in", 0x5000, *ENDS[::-1], SUITE, key, good=False)

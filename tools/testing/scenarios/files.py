@@ -144,8 +144,16 @@ def lives_on(story):
     counts = Counts(g2)
     wire.send(sealed)
     counts.become(in_replay_seen=1)
-    wire.close()
     ask(story.near, story.far, b"and on")
+    # Also where its address has changed since: the window is that of the key.
+    g2.espctl(f"sa update spi 0x1001 dst {THERE} dir in new-dst 192.0.2.77")
+    story.apply(g2, story.text(g2))
+    shown = g2.shown()[0x1001]
+    equal((shown["id"], shown["dst"]), (was[0x1001]["id"], THERE), "the inbound SA")
+    wire.send(sealed)
+    counts.become(in_replay_seen=2)
+    ask(story.near, story.far, b"here again")
+    wire.close()
     # Other settings under the same key: numbers would begin again, or the window.
     before = state(g2)
     for text in (story.text(g2, "tfc 1000"), story.text(g2).replace("dir in mode tunnel", "dir in window 64 mode tunnel")):

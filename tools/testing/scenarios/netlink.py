@@ -9,8 +9,10 @@ short, long, doubled, nested where it is not, flat where it is, and out of range
 what is refused has a sentence, and changes nothing.
 """
 
+import errno
 import json
 import os
+import socket
 import struct
 
 from client import Client, addr, attribute
@@ -28,6 +30,8 @@ OUT = {"spi": 0x2001, "direction": "out", "mode": "tunnel", "src": SRC, "dst": D
 IN = {"spi": 0x2002, "direction": "in", "mode": "transport", "src": DST, "dst": SRC, "suite": "aes128gcm16",
       "key": None, "reqid": 5, "replay-window": 64, "roam": 1, "selector": SELECTOR, "encap-sport": 4500,
       "encap-dport": 4500}
+SO_SNDBUFFORCE = 32
+STEPS = 1000000
 FORMS = {"u8": "=B", "u16": "=H", "u32": "=I", "u64": "=Q"}
 DUMMY = {**{name: OUT[name] for name in ("spi", "direction", "mode", "src", "dst", "suite", "key", "reqid")}, "dummy": 9}
 
@@ -252,6 +256,11 @@ def misuse_steps(story):
     attempt(good + story.step("policy-flush", b""), "a flush behind an addition")
     attempt(story.step("policy-flush", b"") * 2 + story.step("sa-flush", b"") * 2 + good, "flushes twice", False)
     attempt(good * 40 + story.step("policy-add", b""), "its last step empty")
+    client = story.client
+    client.sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 24)
+    said = client.raw(client.ops["apply"].req_value, attribute(1, b"", True) * (STEPS + 1))
+    equal(said, (errno.E2BIG, "a transaction has a million steps at most"), "answer to a step more than there may be")
+    equal(story.state(), story.before, "SAs and policies after that")
 
 
 def by_ynl(story):

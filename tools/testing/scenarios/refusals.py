@@ -11,12 +11,14 @@ are the same before and after.
 import os
 import re
 import shutil
+import socket
 
 from client import Client
 from lab import ESPCTL, check, command, equal
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 TOOL = "/tmp/espctl"
+FILE = "/tmp/refusals.key"
 ENDS = "mode tunnel src 192.0.2.1 dst 192.0.2.2"
 
 
@@ -62,6 +64,22 @@ def sa(spi="0x2001", way="out", ends=ENDS, suite="aes128gcm16", more="reqid 1 ke
 def main(lab):
     story = Story(lab)
     refused = story.refused
+
+    with lab.test("asleep", "what is refused where there is no SA and no policy leaves no device and no hook there"):
+        fresh, = lab.build("S")
+        with open(FILE, "w", opener=lambda path, how: os.open(path, how, 0o600), encoding="ascii") as file:
+            file.write(KEY)
+        good = f"policy add dir out action discard\n{sa(more=f'reqid 1 key-file {FILE}')}\n"
+
+        def has_device():
+            with fresh:
+                return "esp0" in [name for _, name in socket.if_nameindex()]
+        for line, why in (("sa del id 7", "no such SA"), ("policy del id 7", "no such policy"), ("sa flush", "stands before")):
+            done = fresh.espctl("-f -", f"{good}{line}\n", good=False)
+            check(done.returncode and why in done.stderr, f"{line!r} is answered {done.stderr!r}")
+            check(not has_device(), f"esp0 is there after {line!r}")
+        fresh.espctl("-f -", good)
+        check(has_device(), "esp0 is not there with an SA")
 
     with lab.test("control", "the words of these tests, without the mistake, are accepted"):
         story.r.espctl(sa("0x2001"), os.urandom(20).hex())
