@@ -334,7 +334,7 @@ static void send(struct espm_sa *sa, struct sk_buff *skb, u8 depth, bool udp)
 
 	mine->skb = skb;
 	mine->origin.sa = sa;
-	mine->origin.reqid = sa->reqid;
+	mine->origin.reqid = READ_ONCE(sa->reqid);
 	mine->origin.depth = depth;
 	if (READ_ONCE(sa->idle_limit))
 		WRITE_ONCE(sa->last_sent, jiffies);

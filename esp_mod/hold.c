@@ -113,6 +113,7 @@ enum espm_held espm_hold(struct espm_net *en, struct sk_buff *skb,
 {
 	enum espm_held held = ESPM_HELD_NOT;
 	struct espm_flow flow;
+	struct espm_sa *sa;
 	struct hold *hold;
 
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT))
@@ -125,7 +126,9 @@ enum espm_held espm_hold(struct espm_net *en, struct sk_buff *skb,
 	 * Whoever adds an SA takes it, too, to let go what waits: if that comes with a
 	 * turn, behind a grace period, and so behind this packet.
 	 */
-	if (espm_sad_has_outbound_rcu(policy, gen)) {
+	sa = espm_sad_outbound_get(policy, gen);
+	if (sa) {
+		espm_sa_put(sa);
 		held = ESPM_HELD_TOO_LATE;
 		goto unlock;
 	}

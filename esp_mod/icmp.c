@@ -81,6 +81,7 @@ static bool is_of_an_sa(struct espm_net *en, const struct sk_buff *skb,
  * espm_icmp_is_about_protected() - is this an ICMP error about what left as ESP?
  * @en: the namespace
  * @skb: an ICMP packet that came in clear
+ * @gen: the generation in which it is judged
  *
  * Nobody on the way can have seen such a packet, so that somebody has made the
  * error up (RFC 4301 section 6.1.2). About the ESP packet itself it may well be.
@@ -88,7 +89,8 @@ static bool is_of_an_sa(struct espm_net *en, const struct sk_buff *skb,
  * Context: under rcu_read_lock(), softirqs off.
  * Return: true if a policy protects the packet that it quotes.
  */
-bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb)
+bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb,
+				  unsigned long gen)
 {
 	const struct espm_policy *policy;
 	enum espm_match match;
@@ -96,8 +98,7 @@ bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb
 
 	if (espm_flow_read_quoted(&flow, skb, ESPM_DIR_OUT) || flow.proto == IPPROTO_ESP)
 		return false;
-	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, espm_spd_generation(&en->spd), &flow,
-				    &match);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, &flow, &match);
 	if (!policy || policy->action != ESPM_ACTION_PROTECT || match != ESPM_MATCH)
 		return false;
 	return flow.proto != IPPROTO_UDP || !is_of_an_sa(en, skb, &flow);

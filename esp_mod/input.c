@@ -289,7 +289,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 		flow.vital = false;
 	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, gen, &flow, &match);
 	if (!policy && (flow.proto == IPPROTO_ICMP || flow.proto == IPPROTO_ICMPV6) &&
-	    espm_icmp_is_about_protected(en, skb)) {
+	    espm_icmp_is_about_protected(en, skb, gen)) {
 		espm_drop(en, NULL, NULL, skb, ESPM_IN_CLEAR_ERROR);
 		return ESPM_DROP;
 	}
@@ -600,9 +600,9 @@ static enum espm_counter open_transport(struct espm_op *op, const struct espm_tr
 }
 
 /* RFC 4301 section 5.2 step 4: may packets of this flow come out of this SA? */
-static enum espm_counter check_flow(const struct espm_sa *sa, const struct espm_flow *flow)
+static enum espm_counter check_flow(const struct espm_sa *sa, unsigned long gen,
+				    const struct espm_flow *flow)
 {
-	unsigned long gen = espm_spd_generation(&sa->en->spd);
 	const struct espm_policy *policy;
 	enum espm_match match;
 
@@ -625,7 +625,7 @@ static enum espm_counter check_flow(const struct espm_sa *sa, const struct espm_
 }
 
 /* An error about a packet comes by the SA of the answers to it, whoever sends it (section 6.2). */
-static bool is_error_about(const struct espm_sa *sa, const struct sk_buff *skb,
+static bool is_error_about(const struct espm_sa *sa, unsigned long gen, const struct sk_buff *skb,
 			   const struct espm_flow *flow)
 {
 	struct espm_flow about;
@@ -635,11 +635,12 @@ static bool is_error_about(const struct espm_sa *sa, const struct sk_buff *skb,
 		return false;
 	about.vital = false;
 	espm_flow_reverse(&about);
-	return check_flow(sa, &about) == ESPM_PASS;
+	return check_flow(sa, gen, &about) == ESPM_PASS;
 }
 
 static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_buff *skb, u8 *proto)
 {
+	unsigned long gen = espm_spd_generation(&sa->en->spd);
 	const struct espm_path *path = espm_sa_path_rcu(sa);
 	enum espm_counter why;
 	struct espm_flow flow;
@@ -654,8 +655,8 @@ static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_b
 	if (sa->mode == ESPM_MODE_TRANSPORT && !path->encap_dport && !path->any_src &&
 	    espm_addr_cmp(&flow.src, &path->src, flow.family))
 		return ESPM_IN_SELECTOR;
-	why = check_flow(sa, &flow);
-	return why == ESPM_PASS || !is_error_about(sa, skb, &flow) ? why : ESPM_PASS;
+	why = check_flow(sa, gen, &flow);
+	return why == ESPM_PASS || !is_error_about(sa, gen, skb, &flow) ? why : ESPM_PASS;
 }
 
 /* An opened packet is a new one: nothing that was true of ESP holds for it. */

@@ -48,6 +48,7 @@ struct espm_nl_idle {
  * @limits: which, owned, or NULL for none
  * @idle: what it sends when it has nothing to send
  * @pin: whether it is preferred
+ * @roamed: whether its peer is elsewhere than it was told
  */
 struct espm_nl_change {
 	struct espm_path *path;
@@ -56,6 +57,7 @@ struct espm_nl_change {
 	struct espm_limits *limits;
 	struct espm_nl_idle idle;
 	bool pin;
+	bool roamed;
 };
 
 int espm_nl_need(struct genl_info *info, int attr, const char *sentence);

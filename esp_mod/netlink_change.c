@@ -40,7 +40,8 @@ struct step {
  * @n: how many
  * @staged: how many are prepared
  * @policies: policies that come or go
- * @relinks: SAs that get another reqid
+ * @relinks: SAs get another reqid
+ * @flushes: all SAs go that were there
  * @sa_begun: an SA was added or changed: too late for a flush
  * @policy_begun: the same of policies
  * @sa_ends: whether SAs go
@@ -55,7 +56,8 @@ struct transaction {
 	u32 n;
 	u32 staged;
 	u32 policies;
-	u32 relinks;
+	bool relinks;
+	bool flushes;
 	bool sa_begun;
 	bool policy_begun;
 	bool sa_ends;
@@ -137,7 +139,8 @@ static int stage_sa_add(struct transaction *t, struct step *step, struct genl_in
 	espm_sad_spare(t->en, former);
 	step->sa = former;
 	step->lives_on = true;
-	t->relinks += !!step->change.link;
+	if (step->change.link)
+		t->relinks = true;
 	return 0;
 }
 
@@ -151,7 +154,8 @@ static int stage_sa_update(struct transaction *t, struct step *step, struct genl
 	t->sa_begun = true;
 	step->sa = sa;
 	err = espm_nl_sa_change_read(info, t->en, sa, &step->change);
-	t->relinks += !err && step->change.link;
+	if (!err && step->change.link)
+		t->relinks = true;
 	return err;
 }
 
@@ -178,6 +182,9 @@ static int stage_sa_flush(struct transaction *t, struct genl_info *info)
 	if (t->sa_begun)
 		return ESPM_REFUSE(info, NULL, -EINVAL,
 				   "a flush stands before what the transaction adds or changes");
+	if (t->flushes)
+		return 0;
+	t->flushes = true;
 	t->sa_ends = true;
 	xa_for_each(&t->en->sad.by_id, id, sa) {
 		espm_sad_doom(t->en, sa);
@@ -360,29 +367,26 @@ static void note_release(struct transaction *t, u32 reqid)
 	t->releases = true;
 }
 
-static void unlist_doomed(struct espm_net *en)
+static void withdraw_all(struct espm_net *en)
 {
 	struct espm_sa *sa;
 	unsigned long id;
 
 	xa_for_each(&en->sad.by_id, id, sa) {
 		if (sa->doomed)
-			espm_sad_unlist(en, sa);
+			espm_sad_withdraw(en, sa);
 		cond_resched();
 	}
 }
 
-/* Of the next generation on, what goes serves nobody. Return: whether to wait after that */
-static bool leave(struct transaction *t, const struct step *step)
+/* What goes serves nobody from the turn on. Return: whether to wait after that */
+static bool withdraw(struct transaction *t, const struct step *step)
 {
 	switch (step->kind) {
 	case ESPM_A_STEP_SA_DEL:
 		/* Unless it was added again, and lives on. */
 		if (step->sa->doomed)
-			espm_sad_unlist(t->en, step->sa);
-		return false;
-	case ESPM_A_STEP_SA_FLUSH:
-		unlist_doomed(t->en);
+			espm_sad_withdraw(t->en, step->sa);
 		return false;
 	case ESPM_A_STEP_SA_ADD:
 	case ESPM_A_STEP_SA_UPDATE:
@@ -496,20 +500,21 @@ static void end(struct transaction *t, const struct step *step, bool *sas, bool 
 
 static void settle(const struct step *step)
 {
-	if ((step->kind == ESPM_A_STEP_SA_ADD || step->kind == ESPM_A_STEP_SA_UPDATE) &&
-	    step->change.link)
+	if (step->kind == ESPM_A_STEP_SA_ADD || step->kind == ESPM_A_STEP_SA_UPDATE)
 		espm_sad_settle(step->sa);
 }
 
-/* All that comes is there before the turn, all that goes until behind it. */
+/* What comes is there before the turn, what goes is gone only behind it. */
 static void make_together(struct transaction *t)
 {
 	bool waits = false;
 	u32 i;
 
 	espm_sad_turn_begin(t->en, espm_spd_generation(&t->en->spd) + 1);
+	if (t->flushes)
+		withdraw_all(t->en);
 	for (i = 0; i < t->n; i++) {
-		waits |= leave(t, &t->step[i]);
+		waits |= withdraw(t, &t->step[i]);
 		cond_resched();
 	}
 	if (waits)
@@ -523,21 +528,23 @@ static void make_together(struct transaction *t)
 	for (i = 0; i < t->n; i++)
 		settle(&t->step[i]);
 	espm_sad_turn_end(t->en);
+	/* What found no SA before the turn may have waited until now. */
+	note_release(t, 0);
 }
 
 /*
- * A packet is judged as before all of it, or as behind all of it, and finds the SA
- * that its policy names.
+ * A packet meets the policies and SAs of before, or those of behind it, never some
+ * of each. Where no policy changes, and no reqid, that is so for each reqid alone.
  */
 static void make(struct transaction *t)
 {
 	bool sas = false, policies = false;
 	u32 i;
 
-	if (t->n > 1 || t->policies > 1 || t->relinks) {
+	if (t->relinks || t->policies > 1 || (t->policies && t->n > 1)) {
 		make_together(t);
 	} else {
-		/* One SA, or one policy, more or less is as whole without waiting. */
+		/* No grace period: key daemons add, and replace, thousands of SAs. */
 		for (i = 0; i < t->n; i++)
 			begin(t, &t->step[i]);
 		if (t->policies)

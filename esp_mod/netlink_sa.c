@@ -96,7 +96,7 @@ static int read_suite(struct genl_info *info, struct espm_sa *sa)
 		return PTR_ERR(tfm);
 	sa->tfm = tfm;
 	espm_crypto_fingerprint(sa->fingerprint, sa->suite, nla_data(key));
-	espm_crypto_key_name(sa->key.name, sa->suite, nla_data(key));
+	espm_crypto_key_name(sa->key_name.name, sa->suite, nla_data(key));
 	get_random_bytes(&sa->iv_mix, sizeof(sa->iv_mix));
 	return 0;
 }
@@ -596,22 +596,36 @@ static bool is_alike(const struct espm_sa *a, const struct espm_sa *b)
 	       (!a->replay || a->replay->window == b->replay->window);
 }
 
+static bool is_same_path(const struct espm_path *a, const struct espm_path *b)
+{
+	return a->any_src == b->any_src && a->encap_sport == b->encap_sport &&
+	       a->encap_dport == b->encap_dport && !memcmp(&a->name, &b->name, sizeof(a->name)) &&
+	       !espm_addr_cmp(&a->src, &b->src, a->name.family);
+}
+
 static int change_path(struct genl_info *info, const struct espm_sa *sa,
 		       const struct espm_path *wanted, struct espm_nl_change *change)
 {
 	const struct espm_path *old = espm_sa_own_path(sa);
+	struct espm_path *path = espm_path_clone(wanted);
 
-	/* Who followed its peer knows better where that is. */
-	if (sa->roamed ||
-	    (old->any_src == wanted->any_src && old->encap_sport == wanted->encap_sport &&
-	     old->encap_dport == wanted->encap_dport &&
-	     !memcmp(&old->name, &wanted->name, sizeof(old->name)) &&
-	     !espm_addr_cmp(&old->src, &wanted->src, old->name.family)))
-		return 0;
-	change->path = espm_path_clone(wanted);
-	if (!change->path)
+	if (!path)
 		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
-	change->path->sa = old->sa;
+	path->sa = old->sa;
+	/* Who followed its peer knows better where that is. */
+	change->roamed = sa->roamed && path->name.family == old->name.family;
+	if (change->roamed && sa->dir == ESPM_DIR_IN) {
+		path->src = old->src;
+		path->any_src = old->any_src;
+		path->encap_sport = old->encap_sport;
+	} else if (change->roamed) {
+		path->name.dst = old->name.dst;
+		path->encap_dport = old->encap_dport;
+	}
+	if (is_same_path(old, path))
+		espm_path_free(path);
+	else
+		change->path = path;
 	return 0;
 }
 
@@ -700,7 +714,7 @@ void espm_nl_sa_change_make(struct espm_net *en, struct espm_sa *sa,
 	sa->changing = false;
 	if (change->path) {
 		espm_sad_move(en, sa, change->path);
-		sa->roamed = false;
+		sa->roamed = change->roamed;
 	}
 	sa->pin = change->pin;
 	if (change->link)

@@ -159,7 +159,7 @@ static struct espm_policy *find_way_back(struct espm_net *en, const struct sk_bu
 	if (!policy || policy->action != ESPM_ACTION_PROTECT || *match != ESPM_MATCH)
 		return NULL;
 	/* Transport mode has no place for another address. */
-	sa = rcu_dereference(policy->link->out);
+	sa = espm_sad_chosen_rcu(policy->link, gen);
 	if (sa && sa->mode == ESPM_MODE_TRANSPORT && !espm_encap_is_of(skb, espm_sa_path_rcu(sa)))
 		return NULL;
 	return policy;

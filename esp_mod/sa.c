@@ -84,7 +84,7 @@ struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, __be32 spi, u32 windo
 	spin_lock_init(&sa->rx_lock);
 	INIT_HLIST_NODE(&sa->in_link);
 	if (dir == ESPM_DIR_IN)
-		sa->key.spi = spi;
+		sa->key_name.spi = spi;
 	espm_expire_init(sa);
 	sa->icv_told = jiffies - HZ;
 

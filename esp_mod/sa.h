@@ -74,11 +74,11 @@ struct espm_peer {
 };
 
 /**
- * struct espm_sa_key - the key of an SA, and what it is the key of
+ * struct espm_key_name - a name for the key of an SA, and for what it opens
  * @name: one-way name of the key that nonces belong to, whatever the suite
  * @spi: of an inbound SA; 0 of an outbound one, as no two of those may share a key
  */
-struct espm_sa_key {
+struct espm_key_name {
 	u8 name[ESPM_FINGERPRINT_LEN];
 	__be32 spi;
 };
@@ -100,10 +100,10 @@ struct espm_sa_load {
  * @spi: I: security parameters index
  * @dir: I: enum espm_direction
  * @path: L, read under RCU: addresses and ports; owned
- * @by_key: S: place in the SAD, by @key
+ * @by_key: S: place in the SAD, by @key_name
  * @en: I: the namespace; outlives the SA
  * @reqid: A: number by which policies name the SA
- * @reqid_before: A: the number by which policies named it before @reqid_since
+ * @reqid_before: A: the number by which policies named it before @reqid_since, 0 for none
  * @reqid_since: A: 0, or the generation in which @reqid begins to be true
  * @link: L: SAs and policies of the same reqid; a reference
  * @in_link: L: outbound, place among those of its link, while packets may choose it
@@ -119,7 +119,7 @@ struct espm_sa_load {
  * @clamp_mss: I: whether SYNs are told what fits
  * @roam: I: inbound, whether outbound SAs of its reqid follow the peer
  * @pin: L: outbound, preferred to newer SAs of its reqid
- * @doomed: L: a transaction is about to delete it
+ * @doomed: L, read alone with @reqid_since: a transaction is about to delete it
  * @changing: L: a transaction is about to change it
  * @roamed: L: its peer was followed to where it is, elsewhere than it was told
  * @heir: L: the SA that takes its name over, staged or published, or NULL
@@ -131,7 +131,7 @@ struct espm_sa_load {
  * @tfm: I: its transform, owned, with the keys inside
  * @iv_mix: I: secret that turns sequence numbers into IVs
  * @fingerprint: I: one-way name of suite and key, shown
- * @key: I: the key, by which an SA is known again
+ * @key_name: I: name of its key, by which an SA is known again; larval ones have none
  * @state: A: enum espm_sa_state, only ever forward
  * @mark: E, read alone: up to this packet no limit is to be looked at
  * @load: P: traffic
@@ -195,7 +195,7 @@ struct espm_sa {
 	struct crypto_aead *tfm;
 	u64 iv_mix;
 	u8 fingerprint[ESPM_FINGERPRINT_LEN];
-	struct espm_sa_key key;
+	struct espm_key_name key_name;
 	u32 state;
 	u64 mark;
 	struct espm_sa_load __percpu *load;
@@ -282,6 +282,8 @@ static inline struct espm_path *espm_sa_path_rcu(const struct espm_sa *sa)
  * @gen: the generation in which a packet is judged
  *
  * Context: any, under rcu_read_lock().
+ * Return: the number; 0, which no policy has, if the SA is not yet meant for them,
+ * or not any more.
  */
 static inline u32 espm_sa_reqid_in(const struct espm_sa *sa, unsigned long gen)
 {
@@ -290,9 +292,11 @@ static inline u32 espm_sa_reqid_in(const struct espm_sa *sa, unsigned long gen)
 	/* And again: what was before is there before. */
 	unsigned long since = smp_load_acquire(&sa->reqid_since);
 
-	if (unlikely(since && (long)(gen - since) < 0))
+	if (likely(!since))
+		return reqid;
+	if ((long)(gen - since) < 0)
 		return READ_ONCE(sa->reqid_before);
-	return reqid;
+	return READ_ONCE(sa->doomed) ? 0 : reqid;
 }
 
 /**

@@ -19,8 +19,8 @@ static const struct rhashtable_params by_name_params = {
 };
 
 static const struct rhashtable_params by_key_params = {
-	.key_len = sizeof(struct espm_sa_key),
-	.key_offset = offsetof(struct espm_sa, key),
+	.key_len = sizeof(struct espm_key_name),
+	.key_offset = offsetof(struct espm_sa, key_name),
 	.head_offset = offsetof(struct espm_sa, by_key),
 	.automatic_shrinking = true,
 };
@@ -139,8 +139,11 @@ void espm_sad_link_put(struct espm_net *en, struct espm_link *link)
 	kfree_rcu(link, rcu);
 }
 
-/* Output takes the pinned SA of the link, or the newest one, that is still usable. */
-static void choose_outbound(struct espm_sad *sad, struct espm_link *link)
+/*
+ * Output takes the pinned SA of the link, or the newest one, that is still usable.
+ * One that a flush without a turn is about to delete is not chosen on the way.
+ */
+static void choose_outbound(struct espm_link *link)
 {
 	struct espm_sa *sa, *chosen = NULL;
 
@@ -148,22 +151,27 @@ static void choose_outbound(struct espm_sad *sad, struct espm_link *link)
 		if (espm_sa_usable(sa) && !sa->doomed && (!chosen || (sa->pin && !chosen->pin)))
 			chosen = sa;
 	}
-	if (sad->turn && !link->since) {
-		rcu_assign_pointer(link->before, rcu_dereference_protected(link->out, true));
-		/* Pairs with is_before(), as does what is chosen behind it. */
-		smp_store_release(&link->since, sad->turn);
-		list_add(&link->in_turn, &sad->turning);
-		link->users++;
-	}
 	rcu_assign_pointer(link->out, chosen);
 }
 
-/* Is a packet judged as it was before the choice of a link? Asked after that was read. */
+/* Within a turn, before a link is changed: older generations keep what it has. */
+static void keep_before(struct espm_sad *sad, struct espm_link *link)
+{
+	if (!sad->turn || link->since)
+		return;
+	rcu_assign_pointer(link->before, rcu_dereference_protected(link->out, true));
+	/* Pairs with is_before(), as does every change that follows. */
+	smp_store_release(&link->since, sad->turn);
+	list_add(&link->in_turn, &sad->turning);
+	link->users++;
+}
+
+/* Is a packet judged as it was before a link was changed? Asked after that was read. */
 static bool is_before(const struct espm_link *link, unsigned long gen)
 {
 	unsigned long since;
 
-	/* Pairs with choose_outbound(): who saw what it chose sees since when. */
+	/* Pairs with keep_before(): who saw what is new sees since when. */
 	smp_rmb();
 	/* And again: who sees that sees what was before. */
 	since = smp_load_acquire(&link->since);
@@ -186,20 +194,41 @@ static void list_by_age(struct espm_link *link, struct espm_sa *sa)
 		hlist_add_head_rcu(&sa->in_link, &link->outbound);
 }
 
+/* Packets choose an SA no more. */
+static void unlist(struct espm_sad *sad, struct espm_sa *sa)
+{
+	struct espm_link *link = sa->link;
+
+	if (hlist_unhashed(&sa->in_link))
+		return;
+	keep_before(sad, link);
+	hlist_del_init_rcu(&sa->in_link);
+	if (rcu_access_pointer(link->out) == sa)
+		choose_outbound(link);
+}
+
+/* An inbound SA serves, or does no longer, from the turn on; before it had that number. */
+static void mark_inbound(const struct espm_sad *sad, struct espm_sa *sa, u32 before)
+{
+	WRITE_ONCE(sa->reqid_before, before);
+	/* Pairs with espm_sa_reqid_in(). */
+	smp_store_release(&sa->reqid_since, sad->turn);
+}
+
 /**
- * espm_sad_unlist() - let packets choose an SA no more, but those of before a turn
- * @en: the namespace, locked
- * @sa: an SA of its SAD
+ * espm_sad_withdraw() - let a doomed SA serve those of before the turn alone
+ * @en: the namespace, locked, between espm_sad_turn_begin() and the turn
+ * @sa: an SA of its SAD, doomed
  *
  * Context: process.
  */
-void espm_sad_unlist(struct espm_net *en, struct espm_sa *sa)
+void espm_sad_withdraw(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	if (hlist_unhashed(&sa->in_link))
-		return;
-	hlist_del_init_rcu(&sa->in_link);
-	choose_outbound(&en->sad, sa->link);
+	if (sa->dir == ESPM_DIR_OUT)
+		unlist(&en->sad, sa);
+	else
+		mark_inbound(&en->sad, sa, sa->reqid);
 }
 
 /**
@@ -232,9 +261,25 @@ void espm_sad_turn_end(struct espm_net *en)
 	en->sad.turn = 0;
 	list_for_each_entry_safe(link, next, &en->sad.turning, in_turn) {
 		WRITE_ONCE(link->since, 0);
+		RCU_INIT_POINTER(link->before, NULL);
 		espm_sad_link_put(en, link);
 		cond_resched();
 	}
+}
+
+/**
+ * espm_sad_chosen_rcu() - the SA that a link has chosen for packets of a generation
+ * @link: the link
+ * @gen: the generation in which the packet is judged
+ *
+ * Context: any, under rcu_read_lock().
+ * Return: the SA, borrowed, which may have ended; or NULL.
+ */
+struct espm_sa *espm_sad_chosen_rcu(const struct espm_link *link, unsigned long gen)
+{
+	struct espm_sa *sa = rcu_dereference(link->out);
+
+	return unlikely(is_before(link, gen)) ? rcu_dereference(link->before) : sa;
 }
 
 /**
@@ -251,37 +296,20 @@ void espm_sad_turn_end(struct espm_net *en)
 struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy, unsigned long gen)
 {
 	const struct espm_link *link = policy->link;
-	struct espm_sa *sa = rcu_dereference(link->out);
-	bool before = is_before(link, gen);
+	struct espm_sa *sa = espm_sad_chosen_rcu(link, gen);
 
-	if (unlikely(before))
-		sa = rcu_dereference(link->before);
 	if (likely(sa && espm_sa_usable(sa) && espm_sa_tryget(sa)))
 		return sa;
-	/* Of then it knows no other one. */
-	if (before)
-		return NULL;
-	hlist_for_each_entry_rcu(sa, &link->outbound, in_link)
-		if (espm_sa_usable(sa) && espm_sa_tryget(sa))
+	hlist_for_each_entry_rcu(sa, &link->outbound, in_link) {
+		if (!espm_sa_usable(sa) || !espm_sa_tryget(sa))
+			continue;
+		/* Of before a turn the link remembers one SA; this may be for those behind it. */
+		if (likely(!is_before(link, gen)))
 			return sa;
-	return NULL;
-}
-
-/**
- * espm_sad_has_outbound_rcu() - is there an SA that protects for a policy?
- * @policy: a policy that says protect
- * @gen: the generation in which the packet is judged
- *
- * Context: any, under rcu_read_lock().
- * Return: true if espm_sad_outbound_get() would find one now.
- */
-bool espm_sad_has_outbound_rcu(const struct espm_policy *policy, unsigned long gen)
-{
-	struct espm_sa *sa = espm_sad_outbound_get(policy, gen);
-
-	if (sa)
 		espm_sa_put(sa);
-	return sa;
+		break;
+	}
+	return NULL;
 }
 
 /**
@@ -313,8 +341,10 @@ struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link)
 void espm_sad_choose(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	if (sa->dir == ESPM_DIR_OUT)
-		choose_outbound(&en->sad, sa->link);
+	if (sa->dir != ESPM_DIR_OUT)
+		return;
+	keep_before(&en->sad, sa->link);
+	choose_outbound(sa->link);
 }
 
 static bool is_anywhere(const struct espm_path *path)
@@ -343,7 +373,7 @@ static struct espm_sa *find_named(struct espm_sad *sad, const struct espm_sa_nam
 /* A reservation has none. */
 static bool has_key(const struct espm_sa *sa)
 {
-	return sa->dir == ESPM_DIR_OUT || sa->key.spi;
+	return sa->dir == ESPM_DIR_OUT || sa->key_name.spi;
 }
 
 static void show_path(struct espm_path *path)
@@ -364,7 +394,7 @@ static void unlink_sa(struct espm_net *en, struct espm_sa *sa)
 	atomic_long_inc_return(&removals);
 	if (has_key(sa))
 		rhltable_remove(&sad->by_key, &sa->by_key, by_key_params);
-	espm_sad_unlist(en, sa);
+	unlist(sad, sa);
 	if (sa->link)
 		espm_sad_link_put(en, sa->link);
 	espm_sa_kill(sa);
@@ -378,7 +408,7 @@ static void unlink_sa(struct espm_net *en, struct espm_sa *sa)
  * @last: highest one
  * @extack: takes the sentence of a refusal
  *
- * The SPI is drawn by lot. espm_sad_add() of an SA with its name takes its place.
+ * The SPI is drawn by lot. An SA of its name that is added takes its place.
  *
  * Context: process, sleeps.
  * Return: 0, -ENOSPC or -ENOMEM; then nothing has changed.
@@ -429,7 +459,8 @@ static bool has_been(const struct espm_sa *former, const struct espm_sa *sa)
  * @en: the namespace, locked
  * @sa: a larval SA, complete
  *
- * By its name, or by its key, as it may have another address by now.
+ * By its name, or by its key, as it may have another address by now; but a name
+ * that is taken is claimed by who has it.
  *
  * Context: process.
  * Return: a doomed SA with its SPI, suite and key, or NULL.
@@ -440,14 +471,16 @@ struct espm_sa *espm_sad_find_former(struct espm_net *en, const struct espm_sa *
 	struct rhlist_head *list, *at;
 
 	lockdep_assert_held(&en->lock);
-	if (former && has_been(former, sa))
-		return former;
-	former = NULL;
+	if (former)
+		return has_been(former, sa) ? former : NULL;
 	rcu_read_lock();
-	list = rhltable_lookup(&en->sad.by_key, &sa->key, by_key_params);
-	rhl_for_each_entry_rcu(other, at, list, by_key)
-		if (has_been(other, sa))
+	list = rhltable_lookup(&en->sad.by_key, &sa->key_name, by_key_params);
+	rhl_for_each_entry_rcu(other, at, list, by_key) {
+		if (has_been(other, sa)) {
 			former = other;
+			break;
+		}
+	}
 	rcu_read_unlock();
 	return former;
 }
@@ -459,7 +492,7 @@ static bool is_key_taken(struct espm_sad *sad, const struct espm_sa *sa)
 
 	rcu_read_lock();
 	taken = sa->dir == ESPM_DIR_OUT &&
-		rhltable_lookup(&sad->by_key, &sa->key, by_key_params);
+		rhltable_lookup(&sad->by_key, &sa->key_name, by_key_params);
 	rcu_read_unlock();
 	return taken;
 }
@@ -572,6 +605,8 @@ void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
 	lockdep_assert_held(&en->lock);
 	espm_expire_born(sa);
 	sa->state = ESPM_SA_VALID;
+	if (sad->turn && sa->dir == ESPM_DIR_IN)
+		mark_inbound(sad, sa, 0);
 	show_path(path);
 	/* Neither this nor what follows needs memory. */
 	if (elder)
@@ -602,7 +637,7 @@ void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
 void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	sa->doomed = true;
+	WRITE_ONCE(sa->doomed, true);
 }
 
 /**
@@ -613,7 +648,7 @@ void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
 void espm_sad_spare(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	sa->doomed = false;
+	WRITE_ONCE(sa->doomed, false);
 }
 
 static bool is_renamed(const struct espm_path *old, const struct espm_path *path)
@@ -710,7 +745,7 @@ bool espm_sad_leave(struct espm_net *en, struct espm_sa *sa, struct espm_link *l
 	struct espm_link *old = sa->link;
 
 	lockdep_assert_held(&en->lock);
-	espm_sad_unlist(en, sa);
+	unlist(&en->sad, sa);
 	sa->link = link;
 	WRITE_ONCE(sa->reqid_before, old->reqid);
 	/* Pairs with espm_sa_reqid_in(), as does the next one. */
@@ -735,13 +770,14 @@ void espm_sad_join(struct espm_net *en, struct espm_sa *sa)
 	lockdep_assert_held(&en->lock);
 	if (sa->dir != ESPM_DIR_OUT)
 		return;
+	keep_before(&en->sad, sa->link);
 	list_by_age(sa->link, sa);
-	choose_outbound(&en->sad, sa->link);
+	choose_outbound(sa->link);
 }
 
 /**
  * espm_sad_settle() - what was an SA's reqid counts no more
- * @sa: an SA that espm_sad_leave() has seen
+ * @sa: an SA that has come with a turn, or has got another reqid
  *
  * Context: process, a grace period after espm_spd_turn().
  */

@@ -38,13 +38,13 @@ struct netlink_ext_ack;
  *
  *	the lock's holder		a packet
  *	@before = what @out was		its generation, before all else
- *	@since = the next one		reads @out
- *	@out = the new choice		then @since: is that later than its own?
- *	espm_spd_turn()			no: @out is true
+ *	@since = the next one		reads @out, or walks through @outbound
+ *	changes @outbound, and @out	then @since: is that later than its own?
+ *	espm_spd_turn()			no: what it has read is true
  *	a grace period			yes: it takes @before
  *	@since = 0
  *
- * Who sees the new choice sees @since, and who sees that sees @before; whoever is
+ * Who sees what is new sees @since, and who sees that sees @before; whoever is
  * of an older generation has gone when @since does.
  */
 struct espm_link {
@@ -62,7 +62,7 @@ struct espm_link {
 /**
  * struct espm_sad - the database
  * @by_name: paths by struct espm_sa_name
- * @by_key: SAs by @key: one outbound SA, or inbound ones of several addresses
+ * @by_key: SAs by @key_name: one outbound SA, or inbound ones of several addresses
  * @by_id: SAs by number; owns the one reference that being in the SAD is
  * @links: struct espm_link by reqid
  * @next_id: where the search for a free number begins
@@ -89,7 +89,7 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 void espm_sad_unstage(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_publish(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_doom(struct espm_net *en, struct espm_sa *sa);
-void espm_sad_unlist(struct espm_net *en, struct espm_sa *sa);
+void espm_sad_withdraw(struct espm_net *en, struct espm_sa *sa);
 void espm_sad_spare(struct espm_net *en, struct espm_sa *sa);
 int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 last,
 		     struct netlink_ext_ack *extack);
@@ -110,8 +110,8 @@ struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
 void espm_sad_turn_begin(struct espm_net *en, unsigned long gen);
 void espm_sad_turn_end(struct espm_net *en);
+struct espm_sa *espm_sad_chosen_rcu(const struct espm_link *link, unsigned long gen);
 struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy, unsigned long gen);
-bool espm_sad_has_outbound_rcu(const struct espm_policy *policy, unsigned long gen);
 struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link);
 void espm_sad_choose(struct espm_net *en, struct espm_sa *sa);
 struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid);

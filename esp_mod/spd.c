@@ -293,6 +293,7 @@ void espm_spd_publish(struct espm_net *en, struct espm_policy *policy)
 	/* The room is there since the number was given. */
 	xa_store(&en->spd.by_id, policy->id, policy, GFP_KERNEL);
 	list_add_tail(&policy->in_order, &en->spd.in_order);
+	en->spd.grows = true;
 }
 
 /**
@@ -331,6 +332,9 @@ void espm_spd_turn(struct espm_net *en)
 	lockdep_assert_held(&en->lock);
 	/* Pairs with espm_spd_generation(): the changes come first. */
 	smp_store_release(&en->spd.gen, en->spd.gen + 1);
+	if (en->spd.grows)
+		en->spd.grown = get_state_synchronize_rcu();
+	en->spd.grows = false;
 }
 
 /**
@@ -340,12 +344,15 @@ void espm_spd_turn(struct espm_net *en)
  *	a grace period
  *
  * Of policies with the same prefixes the newest is the first that the table finds.
+ * Whoever does not know yet those that came last must still meet it: they may have
+ * taken its place.
  *
- * Context: process.
+ * Context: process, sleeps.
  */
 void espm_spd_bury(struct espm_net *en, struct espm_policy *policy)
 {
 	lockdep_assert_held(&en->lock);
+	cond_synchronize_rcu(en->spd.grown);
 	xa_erase(&en->spd.by_id, policy->id);
 	list_del(&policy->in_order);
 	rhltable_remove(&en->spd.table, &policy->node, table_params);

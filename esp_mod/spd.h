@@ -108,6 +108,8 @@ struct espm_spd_cache {
 /**
  * struct espm_spd - the database
  * @gen: changes with each change of the policies, never 0
+ * @grows: policies have been published since the last turn
+ * @grown: when they last began to decide, for cond_synchronize_rcu()
  * @cache: lately decided flows, per CPU; there from the first policy on
  * @table: policies by struct espm_spd_key
  * @classes: for each direction the classes in use, read under RCU
@@ -117,6 +119,8 @@ struct espm_spd_cache {
  */
 struct espm_spd {
 	unsigned long gen;
+	bool grows;
+	unsigned long grown;
 	struct espm_spd_cache __percpu *cache;
 	struct rhltable table;
 	struct espm_spd_classes __rcu *classes[ESPM_DIR_MAX + 1];
@@ -129,9 +133,10 @@ struct espm_spd {
  * espm_spd_generation() - by which to know whether policies have changed
  * @spd: the database
  *
- * A packet is judged in one generation from beginning to end, which is read first:
- * all policies, and all SAs that change with them, are those of before a turn, or
- * all of behind it.
+ * A packet is judged in one generation from beginning to end, which is read first
+ * and in the same RCU section: all policies, and all SAs that change with them, are
+ * those of before a turn, or all of behind it. The second question behind NAT is
+ * one of its own.
  *
  * Context: any.
  * Return: a number other than 0.

@@ -41,7 +41,7 @@ static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(tfm));
 	sa->tfm = tfm;
 	espm_crypto_fingerprint(sa->fingerprint, sa->suite, material);
-	espm_crypto_key_name(sa->key.name, sa->suite, material);
+	espm_crypto_key_name(sa->key_name.name, sa->suite, material);
 	KUNIT_EXPECT_EQ(test, sa->state, ESPM_SA_LARVAL);
 	return sa;
 }
@@ -297,7 +297,7 @@ static void crowd_comes_and_goes(struct kunit *test)
 			KUNIT_ASSERT_NOT_NULL(test, sa);
 			path_of(sa)->name.family = AF_INET6;
 			sa->reqid = 1 + at % REQIDS;
-			memcpy(sa->key.name, &at, sizeof(at));
+			memcpy(sa->key_name.name, &at, sizeof(at));
 			KUNIT_ASSERT_EQ(test, add(sa, NULL), 0);
 			crowd[at] = sa;
 			age[at] = round;
@@ -501,8 +501,8 @@ static void reqids_turn_together(struct kunit *test)
 	second = other->link;
 	mutex_lock(&en->lock);
 	espm_sad_turn_begin(en, is);
-	KUNIT_ASSERT_PTR_EQ(test, espm_sad_link_get(en, 1), first);
-	KUNIT_ASSERT_PTR_EQ(test, espm_sad_link_get(en, 2), second);
+	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 1), first);
+	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 2), second);
 	KUNIT_EXPECT_TRUE(test, espm_sad_leave(en, one, second));
 	KUNIT_EXPECT_TRUE(test, espm_sad_leave(en, other, first));
 	KUNIT_EXPECT_PTR_EQ(test, chosen_in(first, was), one);
@@ -528,26 +528,84 @@ static void reqids_turn_together(struct kunit *test)
 
 	/* What goes with a turn serves those of before alone. */
 	espm_sad_turn_begin(en, is + 1);
-	espm_sad_unlist(en, one);
+	espm_sad_doom(en, one);
+	espm_sad_withdraw(en, one);
 	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is), one);
 	KUNIT_EXPECT_NULL(test, chosen_in(second, is + 1));
 	espm_spd_turn(en);
 	synchronize_rcu();
 	espm_sad_turn_end(en);
+	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 2), second);
 	espm_sad_del(en, one);
-	mutex_unlock(&en->lock);
 
-	/* Whoever comes from another reqid comes with its age. */
-	sa = make_and_add(test, ESPM_DIR_OUT, 302, 3);
-	sa->added = other->added + 1;
-	mutex_lock(&en->lock);
-	espm_sad_unlist(en, other);
-	KUNIT_EXPECT_PTR_EQ(test, out_of(first), sa);
+	/* And what comes with it serves those of behind it, though there was none before. */
+	sa = make_sa(test, ESPM_DIR_OUT, 302, 3);
+	sa->reqid = 2;
+	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, sa, NULL), 0);
+	espm_sad_turn_begin(en, is + 2);
+	espm_sad_publish(en, sa);
+	KUNIT_EXPECT_NULL(test, chosen_in(second, is + 1));
+	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is + 2), sa);
+	espm_spd_turn(en);
 	synchronize_rcu();
-	espm_sad_join(en, other);
-	KUNIT_EXPECT_PTR_EQ(test, out_of(first), sa);
-	espm_sad_del(en, sa);
-	KUNIT_EXPECT_PTR_EQ(test, out_of(first), other);
+	espm_sad_turn_end(en);
+	espm_sad_link_put(en, second);
+	mutex_unlock(&en->lock);
+}
+
+/* Whoever comes from another reqid comes with its age. */
+static void reqid_keeps_its_order(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *old = make_and_add(test, ESPM_DIR_OUT, 300, 1);
+	struct espm_sa *new = make_sa(test, ESPM_DIR_OUT, 301, 2);
+	struct espm_link *link;
+
+	new->reqid = 2;
+	KUNIT_ASSERT_EQ(test, add(new, NULL), 0);
+	link = new->link;
+	new->added = old->added + 1;
+	mutex_lock(&en->lock);
+	espm_sad_turn_begin(en, espm_spd_generation(&en->spd) + 1);
+	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 2), link);
+	espm_sad_leave(en, old, link);
+	synchronize_rcu();
+	espm_sad_join(en, old);
+	espm_spd_turn(en);
+	synchronize_rcu();
+	espm_sad_settle(old);
+	espm_sad_turn_end(en);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), new);
+	espm_sad_del(en, new);
+	KUNIT_EXPECT_PTR_EQ(test, out_of(link), old);
+	mutex_unlock(&en->lock);
+}
+
+/* Before a turn a new inbound SA answers to no policy, behind it one that goes. */
+static void inbound_turns_too(struct kunit *test)
+{
+	struct espm_net *en = test->priv;
+	struct espm_sa *old = make_and_add(test, ESPM_DIR_IN, 300, 1);
+	struct espm_sa *new = make_sa(test, ESPM_DIR_IN, 301, 2);
+	unsigned long was = espm_spd_generation(&en->spd), is = was + 1;
+
+	mutex_lock(&en->lock);
+	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, new, NULL), 0);
+	espm_sad_doom(en, old);
+	espm_sad_turn_begin(en, is);
+	espm_sad_withdraw(en, old);
+	espm_sad_publish(en, new);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(old, was), 1U);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(old, is), 0U);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(new, was), 0U);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(new, is), 1U);
+	espm_spd_turn(en);
+	synchronize_rcu();
+	espm_sad_settle(new);
+	espm_sad_turn_end(en);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(old, is), 0U);
+	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(new, is), 1U);
+	espm_sad_del(en, old);
 	mutex_unlock(&en->lock);
 }
 
@@ -727,6 +785,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(moved_sa_is_found_where_it_is),
 	KUNIT_CASE(any_destination_comes_last),
 	KUNIT_CASE(reqids_turn_together),
+	KUNIT_CASE(reqid_keeps_its_order),
+	KUNIT_CASE(inbound_turns_too),
 	KUNIT_CASE(staged_sa_waits),
 	KUNIT_CASE(key_tells_who_it_was),
 	KUNIT_CASE(load_is_summed),

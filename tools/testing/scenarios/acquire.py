@@ -56,6 +56,8 @@ class Story:
     def forget(self):
         for gate in (self.g1, self.g2):
             gate.flush_sas()
+        # With a policy goes whatever waits, such as the end of a connection.
+        self.g1.espctl(f"policy del id {self.g1.policy('dir out dst 10.99.0.0/24 action discard')}")
         self.monitor.take()
         self.monitor.seen = []
 

@@ -65,7 +65,7 @@ def main(lab):
     story = Story(lab)
     refused = story.refused
 
-    with lab.test("asleep", "what is refused where there is no SA and no policy leaves no device and no hook there"):
+    with lab.test("asleep", "what is refused where there is no SA and no policy leaves no device there"):
         fresh, = lab.build("S")
         with open(FILE, "w", opener=lambda path, how: os.open(path, how, 0o600), encoding="ascii") as file:
             file.write(KEY)
