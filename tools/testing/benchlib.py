@@ -430,7 +430,7 @@ def pcrypt(suite):
             sys.exit(f"bench: no {alg}")
 
 
-MANY_NET, MANY_FIRST, MANY_LAST = "172.16.0.0/14", "172.16.0.0", "172.17.134.159"
+MANY_NET, MANY_FIRST, MANY_LAST, MANY_FLOWS = "172.16.0.0/14", "172.16.0.0", "172.16.3.231", 1000
 
 
 def private(path, flags):
