@@ -18,7 +18,7 @@
 #include "spread.h"
 
 enum {
-	RING	= 512,	/* packets in a lane; a power of two */
+	RING	= 1024,	/* packets in a lane; a power of two */
 	BATCH	= 4,	/* that a helper takes at once */
 	AHEAD	= 16,	/* that wait before their own CPU helps, too */
 	WINDOW	= 32,	/* between two looks at the load */
@@ -365,7 +365,10 @@ void espm_spread(struct espm_op *op)
 	op->finished = false;
 	op->lane = lane;
 	spin_lock(&lane->lock);
-	/* Its own CPU does what others leave: so it is an asynchronous driver that is late. */
+	/*
+	 * Its own CPU does what others leave: so somebody is late who has taken the first
+	 * packet, an asynchronous driver, or a CPU that its hypervisor has put aside.
+	 */
 	if (unlikely(lane->tail - lane->head == RING)) {
 		spin_unlock(&lane->lock);
 		go_on(op, -EBUSY);
