@@ -525,8 +525,10 @@ static void make_together(struct transaction *t)
 	}
 	espm_spd_turn(t->en);
 	synchronize_rcu();
-	for (i = 0; i < t->n; i++)
+	for (i = 0; i < t->n; i++) {
 		settle(&t->step[i]);
+		cond_resched();
+	}
 	espm_sad_turn_end(t->en);
 	/* What found no SA before the turn may have waited until now. */
 	note_release(t, 0);
@@ -545,8 +547,10 @@ static void make(struct transaction *t)
 		make_together(t);
 	} else {
 		/* No grace period: key daemons add, and replace, thousands of SAs. */
-		for (i = 0; i < t->n; i++)
+		for (i = 0; i < t->n; i++) {
 			begin(t, &t->step[i]);
+			cond_resched();
+		}
 		if (t->policies)
 			espm_spd_turn(t->en);
 	}

@@ -613,7 +613,8 @@ static int change_path(struct genl_info *info, const struct espm_sa *sa,
 		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
 	path->sa = old->sa;
 	/* Who followed its peer knows better where that is. */
-	change->roamed = sa->roamed && path->name.family == old->name.family;
+	change->roamed = sa->roamed && path->name.family == old->name.family &&
+			 !path->encap_sport == !old->encap_sport;
 	if (change->roamed && sa->dir == ESPM_DIR_IN) {
 		path->src = old->src;
 		path->any_src = old->any_src;

@@ -157,10 +157,21 @@ static void choose_outbound(struct espm_link *link)
 /* Within a turn, before a link is changed: older generations keep what it has. */
 static void keep_before(struct espm_sad *sad, struct espm_link *link)
 {
+	struct espm_sa *sa, *before = rcu_dereference_protected(link->out, true);
+
 	if (!sad->turn || link->since)
 		return;
-	rcu_assign_pointer(link->before, rcu_dereference_protected(link->out, true));
-	/* Pairs with is_before(), as does every change that follows. */
+	/* It may have ended by itself, and who would choose again waits for the lock. */
+	if (before && !espm_sa_usable(before)) {
+		hlist_for_each_entry(sa, &link->outbound, in_link) {
+			if (espm_sa_usable(sa)) {
+				before = sa;
+				break;
+			}
+		}
+	}
+	rcu_assign_pointer(link->before, before);
+	/* Pairs with is_before(), as does all that is new behind it. */
 	smp_store_release(&link->since, sad->turn);
 	list_add(&link->in_turn, &sad->turning);
 	link->users++;
@@ -485,14 +496,20 @@ struct espm_sa *espm_sad_find_former(struct espm_net *en, const struct espm_sa *
 	return former;
 }
 
-/* No two outbound SAs may share a key: soon they would send the same nonce twice. */
+/*
+ * No two outbound SAs may share a key: soon they would send the same nonce twice.
+ * And none may begin with the key of one that goes: its window would be lost.
+ */
 static bool is_key_taken(struct espm_sad *sad, const struct espm_sa *sa)
 {
-	bool taken;
+	struct rhlist_head *list, *at;
+	struct espm_sa *other;
+	bool taken = false;
 
 	rcu_read_lock();
-	taken = sa->dir == ESPM_DIR_OUT &&
-		rhltable_lookup(&sad->by_key, &sa->key_name, by_key_params);
+	list = rhltable_lookup(&sad->by_key, &sa->key_name, by_key_params);
+	rhl_for_each_entry_rcu(other, at, list, by_key)
+		taken |= sa->dir == ESPM_DIR_OUT || other->doomed;
 	rcu_read_unlock();
 	return taken;
 }
@@ -532,7 +549,10 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 		return refuse(extack, -ENOMEM);
 
 	if (is_key_taken(sad, sa)) {
-		NL_SET_ERR_MSG(extack, "another outbound SA has this key: each SA needs a key of its own");
+		if (sa->dir == ESPM_DIR_OUT)
+			NL_SET_ERR_MSG(extack, "another outbound SA has this key: each SA needs a key of its own");
+		else
+			NL_SET_ERR_MSG(extack, "the SA with this key goes, and its window with it: give the new one another key");
 		err = -EKEYREJECTED;
 		goto err_put_link;
 	}

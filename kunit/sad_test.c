@@ -675,6 +675,8 @@ static void key_tells_who_it_was(struct kunit *test)
 	espm_sad_doom(en, in);
 	KUNIT_EXPECT_PTR_EQ(test, espm_sad_find_former(en, again), in);
 	KUNIT_EXPECT_NULL(test, espm_sad_find_former(en, other));
+	/* Beside it none may begin with its key, and an empty window. */
+	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, again, NULL), -EKEYREJECTED);
 	espm_sad_spare(en, in);
 	espm_sad_spare(en, out);
 	mutex_unlock(&en->lock);
