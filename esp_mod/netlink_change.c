@@ -139,24 +139,18 @@ static int stage_sa_add(struct transaction *t, struct step *step, struct genl_in
 	espm_sad_spare(t->en, former);
 	step->sa = former;
 	step->lives_on = true;
-	if (step->change.link)
-		t->relinks = true;
 	return 0;
 }
 
 static int stage_sa_update(struct transaction *t, struct step *step, struct genl_info *info)
 {
 	struct espm_sa *sa = espm_nl_sa_find(info, t->en);
-	int err;
 
 	if (IS_ERR(sa))
 		return PTR_ERR(sa);
 	t->sa_begun = true;
 	step->sa = sa;
-	err = espm_nl_sa_change_read(info, t->en, sa, &step->change);
-	if (!err && step->change.link)
-		t->relinks = true;
-	return err;
+	return espm_nl_sa_change_read(info, t->en, sa, &step->change);
 }
 
 static int stage_sa_del(struct transaction *t, struct step *step, struct genl_info *info)
@@ -287,6 +281,7 @@ static int stage_all(struct transaction *t)
 		err = stage(t, &t->step[t->staged]);
 		if (err)
 			return err;
+		t->relinks |= !!t->step[t->staged].change.link;
 		cond_resched();
 	}
 	/* Last of all, for nothing takes it back. */
@@ -510,7 +505,7 @@ static void make_together(struct transaction *t)
 	bool waits = false;
 	u32 i;
 
-	espm_sad_turn_begin(t->en, espm_spd_generation(&t->en->spd) + 1);
+	espm_sad_turn_begin(t->en);
 	if (t->flushes)
 		withdraw_all(t->en);
 	for (i = 0; i < t->n; i++) {

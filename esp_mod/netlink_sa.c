@@ -603,30 +603,29 @@ static bool is_same_path(const struct espm_path *a, const struct espm_path *b)
 	       !espm_addr_cmp(&a->src, &b->src, a->name.family);
 }
 
+/* @wanted: of an SA in the making; gets what was followed since */
 static int change_path(struct genl_info *info, const struct espm_sa *sa,
-		       const struct espm_path *wanted, struct espm_nl_change *change)
+		       struct espm_path *wanted, struct espm_nl_change *change)
 {
 	const struct espm_path *old = espm_sa_own_path(sa);
-	struct espm_path *path = espm_path_clone(wanted);
 
-	if (!path)
-		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
-	path->sa = old->sa;
 	/* Who followed its peer knows better where that is. */
-	change->roamed = sa->roamed && path->name.family == old->name.family &&
-			 !path->encap_sport == !old->encap_sport;
+	change->roamed = sa->roamed && wanted->name.family == old->name.family &&
+			 !wanted->encap_sport == !old->encap_sport;
 	if (change->roamed && sa->dir == ESPM_DIR_IN) {
-		path->src = old->src;
-		path->any_src = old->any_src;
-		path->encap_sport = old->encap_sport;
+		wanted->src = old->src;
+		wanted->any_src = old->any_src;
+		wanted->encap_sport = old->encap_sport;
 	} else if (change->roamed) {
-		path->name.dst = old->name.dst;
-		path->encap_dport = old->encap_dport;
+		wanted->name.dst = old->name.dst;
+		wanted->encap_dport = old->encap_dport;
 	}
-	if (is_same_path(old, path))
-		espm_path_free(path);
-	else
-		change->path = path;
+	if (is_same_path(old, wanted))
+		return 0;
+	change->path = espm_path_clone(wanted);
+	if (!change->path)
+		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+	change->path->sa = old->sa;
 	return 0;
 }
 
@@ -649,7 +648,8 @@ static int change_limits(struct genl_info *info, struct espm_net *en, const stru
  * @info: the request
  * @en: the namespace, locked
  * @sa: an SA of its SAD
- * @wanted: a larval one of the same name and key, that stays the caller's
+ * @wanted: a larval one of the same key, that stays the caller's; its path gets what
+ *	the other one has followed
  * @change: result
  *
  * So an SA that is added again lives on: with the key go its sequence numbers,

@@ -218,8 +218,8 @@ static void unlist(struct espm_sad *sad, struct espm_sa *sa)
 		choose_outbound(link);
 }
 
-/* An inbound SA serves, or does no longer, from the turn on; before it had that number. */
-static void mark_inbound(const struct espm_sad *sad, struct espm_sa *sa, u32 before)
+/* What policies call an SA changes with the turn; until then it is that number. */
+static void keep_reqid(const struct espm_sad *sad, struct espm_sa *sa, u32 before)
 {
 	WRITE_ONCE(sa->reqid_before, before);
 	/* Pairs with espm_sa_reqid_in(). */
@@ -239,23 +239,22 @@ void espm_sad_withdraw(struct espm_net *en, struct espm_sa *sa)
 	if (sa->dir == ESPM_DIR_OUT)
 		unlist(&en->sad, sa);
 	else
-		mark_inbound(&en->sad, sa, sa->reqid);
+		keep_reqid(&en->sad, sa, sa->reqid);
 }
 
 /**
  * espm_sad_turn_begin() - SAs are about to change together, with policies perhaps
  * @en: the namespace, locked
- * @gen: the generation in which they do
  *
  * Until espm_sad_turn_end(), who is of an older generation uses what there was.
  *
  * Context: process.
  */
-void espm_sad_turn_begin(struct espm_net *en, unsigned long gen)
+void espm_sad_turn_begin(struct espm_net *en)
 {
 	lockdep_assert_held(&en->lock);
 	INIT_LIST_HEAD(&en->sad.turning);
-	en->sad.turn = gen;
+	en->sad.turn = espm_spd_generation(&en->spd) + 1;
 }
 
 /**
@@ -626,7 +625,7 @@ void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
 	espm_expire_born(sa);
 	sa->state = ESPM_SA_VALID;
 	if (sad->turn && sa->dir == ESPM_DIR_IN)
-		mark_inbound(sad, sa, 0);
+		keep_reqid(sad, sa, 0);
 	show_path(path);
 	/* Neither this nor what follows needs memory. */
 	if (elder)
@@ -767,9 +766,7 @@ bool espm_sad_leave(struct espm_net *en, struct espm_sa *sa, struct espm_link *l
 	lockdep_assert_held(&en->lock);
 	unlist(&en->sad, sa);
 	sa->link = link;
-	WRITE_ONCE(sa->reqid_before, old->reqid);
-	/* Pairs with espm_sa_reqid_in(), as does the next one. */
-	smp_store_release(&sa->reqid_since, en->sad.turn);
+	keep_reqid(&en->sad, sa, old->reqid);
 	/* Pairs with espm_sa_reqid_in(). */
 	smp_store_release(&sa->reqid, link->reqid);
 	WRITE_ONCE(en->sad.changes, en->sad.changes + 1);

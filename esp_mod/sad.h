@@ -108,7 +108,7 @@ struct espm_sa *espm_sad_find_locked(struct espm_net *en, const struct espm_sa_n
 struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
-void espm_sad_turn_begin(struct espm_net *en, unsigned long gen);
+void espm_sad_turn_begin(struct espm_net *en);
 void espm_sad_turn_end(struct espm_net *en);
 struct espm_sa *espm_sad_chosen_rcu(const struct espm_link *link, unsigned long gen);
 struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy, unsigned long gen);

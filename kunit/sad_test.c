@@ -486,6 +486,14 @@ static struct espm_sa *chosen_in(struct espm_link *link, unsigned long gen)
 	return sa;
 }
 
+/* What follows in a transaction when all that comes is shown. */
+static void turn(struct espm_net *en)
+{
+	espm_spd_turn(en);
+	synchronize_rcu();
+	espm_sad_turn_end(en);
+}
+
 /* Two SAs change their reqids: each packet sees both as they were, or both as they are. */
 static void reqids_turn_together(struct kunit *test)
 {
@@ -500,7 +508,7 @@ static void reqids_turn_together(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, add(other, NULL), 0);
 	second = other->link;
 	mutex_lock(&en->lock);
-	espm_sad_turn_begin(en, is);
+	espm_sad_turn_begin(en);
 	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 1), first);
 	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 2), second);
 	KUNIT_EXPECT_TRUE(test, espm_sad_leave(en, one, second));
@@ -516,25 +524,21 @@ static void reqids_turn_together(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is), one);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(one, was), 1U);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(one, is), 2U);
-	espm_spd_turn(en);
-	synchronize_rcu();
+	turn(en);
 	espm_sad_settle(one);
 	espm_sad_settle(other);
-	espm_sad_turn_end(en);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(one, is), 2U);
 	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is), one);
 	KUNIT_EXPECT_EQ(test, first->users, 1U);
 	KUNIT_EXPECT_EQ(test, second->users, 1U);
 
 	/* What goes with a turn serves those of before alone. */
-	espm_sad_turn_begin(en, is + 1);
+	espm_sad_turn_begin(en);
 	espm_sad_doom(en, one);
 	espm_sad_withdraw(en, one);
 	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is), one);
 	KUNIT_EXPECT_NULL(test, chosen_in(second, is + 1));
-	espm_spd_turn(en);
-	synchronize_rcu();
-	espm_sad_turn_end(en);
+	turn(en);
 	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 2), second);
 	espm_sad_del(en, one);
 
@@ -542,13 +546,11 @@ static void reqids_turn_together(struct kunit *test)
 	sa = make_sa(test, ESPM_DIR_OUT, 302, 3);
 	sa->reqid = 2;
 	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, sa, NULL), 0);
-	espm_sad_turn_begin(en, is + 2);
+	espm_sad_turn_begin(en);
 	espm_sad_publish(en, sa);
 	KUNIT_EXPECT_NULL(test, chosen_in(second, is + 1));
 	KUNIT_EXPECT_PTR_EQ(test, chosen_in(second, is + 2), sa);
-	espm_spd_turn(en);
-	synchronize_rcu();
-	espm_sad_turn_end(en);
+	turn(en);
 	espm_sad_link_put(en, second);
 	mutex_unlock(&en->lock);
 }
@@ -566,15 +568,13 @@ static void reqid_keeps_its_order(struct kunit *test)
 	link = new->link;
 	new->added = old->added + 1;
 	mutex_lock(&en->lock);
-	espm_sad_turn_begin(en, espm_spd_generation(&en->spd) + 1);
+	espm_sad_turn_begin(en);
 	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 2), link);
 	espm_sad_leave(en, old, link);
 	synchronize_rcu();
 	espm_sad_join(en, old);
-	espm_spd_turn(en);
-	synchronize_rcu();
+	turn(en);
 	espm_sad_settle(old);
-	espm_sad_turn_end(en);
 	KUNIT_EXPECT_PTR_EQ(test, out_of(link), new);
 	espm_sad_del(en, new);
 	KUNIT_EXPECT_PTR_EQ(test, out_of(link), old);
@@ -592,17 +592,15 @@ static void inbound_turns_too(struct kunit *test)
 	mutex_lock(&en->lock);
 	KUNIT_EXPECT_EQ(test, espm_sad_stage(en, new, NULL), 0);
 	espm_sad_doom(en, old);
-	espm_sad_turn_begin(en, is);
+	espm_sad_turn_begin(en);
 	espm_sad_withdraw(en, old);
 	espm_sad_publish(en, new);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(old, was), 1U);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(old, is), 0U);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(new, was), 0U);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(new, is), 1U);
-	espm_spd_turn(en);
-	synchronize_rcu();
+	turn(en);
 	espm_sad_settle(new);
-	espm_sad_turn_end(en);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(old, is), 0U);
 	KUNIT_EXPECT_EQ(test, espm_sa_reqid_in(new, is), 1U);
 	espm_sad_del(en, old);
