@@ -125,6 +125,9 @@ static enum skb_drop_reason reason_of(enum espm_counter why)
 		return SKB_DROP_REASON_PKT_TOO_BIG;
 	case ESPM_OUT_SEGMENT:
 		return SKB_DROP_REASON_SKB_GSO_SEG;
+	case ESPM_IN_BACKLOG:
+	case ESPM_OUT_BACKLOG:
+		return SKB_DROP_REASON_FULL_RING;
 	case ESPM_OUT_HELD:
 	case ESPM_IN_SELECTOR:
 	case ESPM_IN_POLICY:

@@ -828,7 +828,8 @@ static enum espm_counter accept(struct espm_op *op)
 /**
  * espm_input_done() - go on with a packet that was opened
  * @op: the packet
- * @err: of espm_crypto_open(); nothing is done yet on -EINPROGRESS
+ * @err: of espm_crypto_open(); nothing is done yet on -EINPROGRESS; -ENOBUFS: no
+ *	room to wait for that
  *
  * Until the ICV has been verified, a packet changes nothing but drop counters.
  *
@@ -848,6 +849,9 @@ void espm_input_done(struct espm_op *op, int err)
 		break;
 	case -EBADMSG:
 		why = ESPM_IN_ICV;
+		break;
+	case -ENOBUFS:
+		why = ESPM_IN_BACKLOG;
 		break;
 	default:
 		why = ESPM_IN_CRYPTO;

@@ -771,7 +771,8 @@ void espm_output_dummy(struct espm_sa *sa)
 /**
  * espm_output_done() - go on with a packet whose seal is finished
  * @op: the packet
- * @err: of espm_crypto_seal(); nothing is done yet on -EINPROGRESS
+ * @err: of espm_crypto_seal(); nothing is done yet on -EINPROGRESS; -ENOBUFS: no
+ *	room to wait for that
  *
  * Context: softirqs off.
  */
@@ -781,7 +782,8 @@ void espm_output_done(struct espm_op *op, int err)
 		return;
 	if (err) {
 		rcu_read_lock();
-		espm_drop_free(op->sa->en, op->sa, NULL, op->skb, ESPM_OUT_CRYPTO);
+		espm_drop_free(op->sa->en, op->sa, NULL, op->skb,
+			       err == -ENOBUFS ? ESPM_OUT_BACKLOG : ESPM_OUT_CRYPTO);
 		rcu_read_unlock();
 		op->skb = NULL;
 		espm_op_free(op);

@@ -20,6 +20,7 @@
 enum {
 	RING	= 1024,	/* packets in a lane; a power of two */
 	BATCH	= 4,	/* that a helper takes at once */
+	BUDGET	= 64,	/* that go on until the other softirqs have their turn, as NAPI's */
 	AHEAD	= 16,	/* that wait before their own CPU helps, too */
 	WINDOW	= 32,	/* between two looks at the load */
 	RECENT	= HZ / 25,	/* jiffies that a look holds */
@@ -148,30 +149,40 @@ static u32 pop(struct espm_lane *lane, struct espm_op **ops)
 /*
  * Hand on what is finished, in order. What becomes so meanwhile, or is queued by
  * a packet that goes on, is for the one who is at it already.
+ *
+ * A whole lane at once is more than the queues behind it hold, of the esp device
+ * or of the next one, before NAPI empties them.
+ *
+ * Return: whether that was the budget, and there is more.
  */
-static void deliver(struct espm_lane *lane)
+static bool deliver(struct espm_lane *lane)
 {
 	struct espm_op *ops[BATCH];
-	u32 i, n;
+	u32 i, n, done = 0;
+	bool more = false;
 
 	spin_lock(&lane->lock);
 	if (!lane->delivering) {
 		lane->delivering = true;
-		while ((n = pop(lane, ops))) {
+		while (done < BUDGET && (n = pop(lane, ops))) {
 			spin_unlock(&lane->lock);
 			for (i = 0; i < n; i++)
 				go_on(ops[i], ops[i]->err);
+			done += n;
 			spin_lock(&lane->lock);
 		}
+		more = is_head_finished(lane);
 		lane->delivering = false;
-		lane->called = false;
+		lane->called = more;
 	}
 	spin_unlock(&lane->lock);
+	return more;
 }
 
 static void deliver_softirq(struct tasklet_struct *tasklet)
 {
-	deliver(container_of(tasklet, struct espm_lane, deliver));
+	if (deliver(container_of(tasklet, struct espm_lane, deliver)))
+		tasklet_schedule(tasklet);
 }
 
 static void called(void *lane)
@@ -195,7 +206,8 @@ static void call(struct espm_lane *lane)
 	err = smp_call_function_single_async(lane->cpu, &lane->call);
 	/* -EBUSY: an earlier call has yet to arrive, and will do. */
 	if (unlikely(err && err != -EBUSY))
-		deliver(lane);
+		while (deliver(lane))
+			;
 }
 
 /* Under the lane's lock. Return: whether its CPU must be called. */
@@ -371,7 +383,7 @@ void espm_spread(struct espm_op *op)
 	 */
 	if (unlikely(lane->tail - lane->head == RING)) {
 		spin_unlock(&lane->lock);
-		go_on(op, -EBUSY);
+		go_on(op, -ENOBUFS);
 		return;
 	}
 	lane->ring[lane->tail % RING] = op;

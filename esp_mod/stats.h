@@ -32,6 +32,7 @@
 	DROP(IN_REPLAY_SEEN, "in_replay_seen", "sequence number received before") \
 	DROP(IN_ICV, "in_icv", "integrity check failed: forged, damaged, or the keys differ") \
 	DROP(IN_CRYPTO, "in_crypto", "the crypto engine failed or was busy, inbound") \
+	DROP(IN_BACKLOG, "in_backlog", "too many packets waited for the cipher already, inbound") \
 	DROP(IN_NO_MEMORY, "in_no_memory", "out of memory, inbound") \
 	DROP(IN_SA_DEAD, "in_sa_dead", "the SA ended before the packet was opened") \
 	DROP(IN_EXPIRED, "in_expired", \
@@ -79,6 +80,8 @@
 	DROP(OUT_NO_ROUTE, "out_no_route", "no route to the SA's destination") \
 	DROP(OUT_NO_MEMORY, "out_no_memory", "out of memory, outbound") \
 	DROP(OUT_CRYPTO, "out_crypto", "the crypto engine failed or was busy, outbound") \
+	DROP(OUT_BACKLOG, "out_backlog", \
+	     "too many packets waited for the cipher already, outbound") \
 	DROP(OUT_NEST, "out_nest", "policies would wrap the packet in too many layers of ESP") \
 	DROP(OUT_CONNTRACK, "out_conntrack", "connection tracking refused the packet") \
 	DROP(OUT_DEVICE, "out_device", "sent to the esp device, which only receives")

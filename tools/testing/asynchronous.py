@@ -7,10 +7,11 @@ tests what it instantiates, where cryptd fails for some AEADs; there pcrypt hand
 packets to other CPUs, of whose locks lockdep in turn complains.
 """
 
+import contextlib
 import os
 import socket
 
-from lab import check, command
+from lab import Failure, check, command
 
 INSTANCES = {}
 
@@ -44,3 +45,35 @@ def make_async(lab, ns, suite, esn=True):
         sa = probe()
         check(is_async(sa), f"the driver of {suite} is {sa['driver']}")
     return sa["driver"]
+
+
+def softirqs():
+    """The thread that does what softirqs leave on the first CPU."""
+    for pid in os.listdir("/proc"):
+        if pid.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as file:
+                if file.read().strip() == "ksoftirqd/0":
+                    return int(pid)
+    raise Failure("no ksoftirqd/0")
+
+
+@contextlib.contextmanager
+def starved():
+    """The thread that seals and opens packets of this CPU waits until the end of this; softirqs do not."""
+    limit = "/proc/sys/kernel/sched_rt_runtime_us"
+    with open(limit, encoding="ascii") as file:
+        was = file.read()
+    with open(limit, "w", encoding="ascii") as file:
+        file.write("-1")
+    thread = softirqs()
+    os.sched_setaffinity(0, {0})
+    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(60))
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setaffinity(0, range(os.cpu_count()))
+        with open(limit, "w", encoding="ascii") as file:
+            file.write(was)

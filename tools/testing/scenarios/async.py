@@ -8,12 +8,11 @@ The driver is cryptd or pcrypt, by which every packet is sealed and opened
 later, in another context. SAs, namespaces and the module go while it does.
 """
 
-import contextlib
 import os
 
-from asynchronous import is_async, make_async
+from asynchronous import is_async, make_async, starved
 from client import Client
-from lab import Counts, Failure, Wire, ask, check, drain, equal, eventually, stream
+from lab import Counts, Wire, ask, check, drain, equal, eventually, stream
 
 SUITES = (("aes128gcm16", True), ("chacha20poly1305", True), ("aes128-sha256", True),
           ("aes256-sha256", False), ("null-sha256", True))
@@ -36,38 +35,6 @@ HOLE = """table ip hole {
 COPIES = 20
 # Packets that cryptd lets wait for a CPU
 QUEUE = 1000
-
-
-def softirqs():
-    """The thread that does what softirqs leave on the first CPU."""
-    for pid in os.listdir("/proc"):
-        if pid.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as file:
-                if file.read().strip() == "ksoftirqd/0":
-                    return int(pid)
-    raise Failure("no ksoftirqd/0")
-
-
-@contextlib.contextmanager
-def starved():
-    """The thread that seals and opens packets of this CPU waits until the end of this; softirqs do not."""
-    limit = "/proc/sys/kernel/sched_rt_runtime_us"
-    with open(limit, encoding="ascii") as file:
-        was = file.read()
-    with open(limit, "w", encoding="ascii") as file:
-        file.write("-1")
-    thread = softirqs()
-    os.sched_setaffinity(0, {0})
-    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(60))
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-        os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
-        os.sched_setaffinity(0, range(os.cpu_count()))
-        with open(limit, "w", encoding="ascii") as file:
-            file.write(was)
 
 
 def copies(lab, g1, g2, near, far, suite, esn):
