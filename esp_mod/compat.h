@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Every difference between the kernels that the module builds for, 6.1 first. */
+/*
+ * Every difference between the kernels that the module builds for, 6.1 first, and
+ * between their configurations.
+ */
 #ifndef _ESPM_COMPAT_H
 #define _ESPM_COMPAT_H
 
@@ -76,5 +79,13 @@ static inline void espm_compat_dev_flags(struct net_device *dev)
 	dev->features |= NETIF_F_LLTX | NETIF_F_NETNS_LOCAL;
 #endif
 }
+
+/* Without bridges that ask netfilter no packet comes from one. */
+#if !IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+static inline bool nf_bridge_info_exists(const struct sk_buff *skb)
+{
+	return false;
+}
+#endif
 
 #endif /* _ESPM_COMPAT_H */

@@ -11,6 +11,7 @@
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/route.h>
+#include "compat.h"
 #include "drop.h"
 #include "encap.h"
 #include "hooks.h"
