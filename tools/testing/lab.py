@@ -36,8 +36,8 @@ DISCOVER = {4: IP_MTU_DISCOVER, 6: IPV6_MTU_DISCOVER}
 RECVERR = {4: 11, 6: 25}
 ESP, UDP = 50, 17
 NFT_JSON = 1 << 4
-# Of x86
-FINIT_MODULE, DELETE_MODULE = 313, 176
+# Of x86, with 64 bits and with 32
+FINIT_MODULE, DELETE_MODULE = (313, 176) if sys.maxsize >> 32 else (350, 129)
 
 
 class Failure(Exception):
@@ -147,7 +147,7 @@ class Wire:
                 program = compile_filter(accept)
                 buf = ctypes.create_string_buffer(program, len(program))
                 self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
-                                     struct.pack("HxxxxxxP", len(program) // 8,
+                                     struct.pack("HP", len(program) // 8,
                                                  ctypes.addressof(buf)))
             self.sock.bind((dev, ETH_P_ALL))
         self.sock.setblocking(False)

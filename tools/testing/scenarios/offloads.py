@@ -30,7 +30,7 @@ def ethtool(ns, dev, command, value):
     """Switch an offload of a device."""
     with ns, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         data = ctypes.create_string_buffer(struct.pack("II", command, value))
-        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sQ16x", dev.encode(), ctypes.addressof(data)))
+        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP16x", dev.encode(), ctypes.addressof(data)))
 
 
 class Story:

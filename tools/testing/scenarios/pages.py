@@ -86,7 +86,7 @@ def set_gro(ns, dev, value):
     with ns, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         import ctypes
         data = ctypes.create_string_buffer(struct.pack("II", 0x2c, value))
-        fcntl.ioctl(sock, 0x8946, struct.pack("16sQ16x", dev.encode(), ctypes.addressof(data)))
+        fcntl.ioctl(sock, 0x8946, struct.pack("16sP16x", dev.encode(), ctypes.addressof(data)))
 
 
 def control(lab, story):
