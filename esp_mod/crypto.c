@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <net/ip.h>
+#include "chacha.h"
 #include "compat.h"
 #include "crypto.h"
 #include "sa.h"
@@ -39,29 +40,65 @@ static int set_separate_keys(struct crypto_aead *tfm, const struct espm_suite *s
 	return err;
 }
 
+/*
+ * The kernel's template, of drivers that answer at once. Where something better
+ * stands in its place, a queue or an engine, that is what the administrator wants.
+ */
+static bool is_chacha_template(struct crypto_aead *tfm)
+{
+	return strstarts(crypto_tfm_alg_driver_name(crypto_aead_tfm(tfm)), "rfc7539esp(") &&
+	       !(crypto_aead_alg(tfm)->base.cra_flags & CRYPTO_ALG_ASYNC);
+}
+
+/* Return: 0, -ENOENT if the template is to do it, or another error. */
+static int take_apart(struct espm_sa *sa, struct crypto_aead *tfm, const u8 *key)
+{
+	struct espm_chacha *chacha;
+
+	if (!is_chacha_template(tfm))
+		return -ENOENT;
+	chacha = espm_chacha_alloc(key);
+	if (IS_ERR(chacha))
+		return PTR_ERR(chacha);
+	crypto_free_aead(tfm);
+	sa->chacha = chacha;
+	sa->room = espm_chacha_room(chacha);
+	return 0;
+}
+
+static int refuse_alg(int err, struct netlink_ext_ack *extack)
+{
+	if (err == -ENOENT)
+		NL_SET_ERR_MSG(extack, "this kernel lacks the suite's algorithm: is its crypto module there?");
+	else
+		NL_SET_ERR_MSG(extack, "the suite's algorithm cannot be had now: out of memory, or interrupted");
+	return err;
+}
+
 /**
- * espm_crypto_alloc() - a transform with its keys
- * @suite: the suite
- * @esn: for extended sequence numbers
- * @key: espm_suite_key_len(@suite) bytes: cipher key, salt, integrity key
+ * espm_crypto_set_key() - give an SA its transform, with the keys
+ * @sa: the SA, not published yet, with suite and ESN; owns what it is given
+ * @key: espm_suite_key_len() bytes: cipher key, salt, integrity key
  * @extack: takes the sentence of a refusal
  *
  * Context: process, sleeps; may load modules.
- * Return: the transform, the caller's to free, or an ERR_PTR().
+ * Return: 0 or an error, with which nothing was given.
  */
-struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, const u8 *key,
-				      struct netlink_ext_ack *extack)
+int espm_crypto_set_key(struct espm_sa *sa, const u8 *key, struct netlink_ext_ack *extack)
 {
+	const struct espm_suite *suite = sa->suite;
 	struct crypto_aead *tfm;
 	int err;
 
-	tfm = crypto_alloc_aead(esn ? suite->alg_esn : suite->alg, 0, 0);
-	if (IS_ERR(tfm)) {
-		if (PTR_ERR(tfm) == -ENOENT)
-			NL_SET_ERR_MSG(extack, "this kernel lacks the suite's algorithm: is its crypto module there?");
-		else
-			NL_SET_ERR_MSG(extack, "the suite's algorithm cannot be had now: out of memory, or interrupted");
-		return tfm;
+	tfm = crypto_alloc_aead(sa->esn ? suite->alg_esn : suite->alg, 0, 0);
+	if (IS_ERR(tfm))
+		return refuse_alg(PTR_ERR(tfm), extack);
+	err = take_apart(sa, tfm, key);
+	if (!err)
+		return 0;
+	if (err != -ENOENT) {
+		crypto_free_aead(tfm);
+		return refuse_alg(err, extack);
 	}
 	if (suite->auth_len)
 		err = set_separate_keys(tfm, suite, key);
@@ -72,9 +109,11 @@ struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, 
 	if (err) {
 		NL_SET_ERR_MSG(extack, "the crypto driver refused the key");
 		crypto_free_aead(tfm);
-		return ERR_PTR(err);
+		return err;
 	}
-	return tfm;
+	sa->tfm = tfm;
+	sa->room = crypto_aead_reqsize(tfm);
+	return 0;
 }
 
 static void name_key(u8 *out, const char *kind, const u8 *key, u32 key_len)
@@ -129,7 +168,8 @@ void espm_crypto_key_name(u8 *out, const struct espm_suite *suite, const u8 *key
  */
 const char *espm_crypto_driver(const struct espm_sa *sa)
 {
-	return crypto_tfm_alg_driver_name(crypto_aead_tfm(sa->tfm));
+	return sa->chacha ? espm_chacha_driver(sa->chacha) :
+	       crypto_tfm_alg_driver_name(crypto_aead_tfm(sa->tfm));
 }
 
 /*
@@ -221,18 +261,17 @@ void espm_crypto_exit(void)
 struct espm_op *espm_op_alloc(struct espm_sa *sa, struct sk_buff *skb)
 {
 	struct spares *kept = this_cpu_ptr(&spares);
-	u32 room = crypto_aead_reqsize(sa->tfm);
 	struct espm_op *op = NULL;
 
 	lockdep_assert(in_softirq());
 	if (kept->n)
 		op = kept->op[--kept->n];
-	if (unlikely(!op || op->room < room)) {
+	if (unlikely(!op || op->room < sa->room)) {
 		kfree(op);
-		op = kmalloc(sizeof(*op) + room, GFP_ATOMIC);
+		op = kmalloc(sizeof(*op) + sa->room, GFP_ATOMIC);
 		if (!op)
 			return NULL;
-		op->room = room;
+		op->room = sa->room;
 	}
 	op->skb = skb;
 	op->sa = sa;
@@ -263,6 +302,21 @@ void espm_op_free(struct espm_op *op)
 		kept->op[kept->n++] = op;
 	else
 		kfree(op);
+}
+
+static int crypt_apart(struct espm_op *op, bool seal)
+{
+	const struct espm_suite *suite = op->sa->suite;
+	u8 *esp = op->skb->data + op->esp, *text = esp + ESPM_HDR_LEN + suite->iv_len;
+	u32 len = op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len;
+	const u8 *data = lay_out(op);
+	u32 data_len = esp + ESPM_HDR_LEN - data;
+
+	if (!seal)
+		return espm_chacha_open(op->sa->chacha, op + 1, op->iv, data, data_len, text, len);
+	if (WARN_ON_ONCE(text - op->skb->head < ESPM_CHACHA_BLOCK))
+		return -EINVAL;
+	return espm_chacha_seal(op->sa->chacha, op + 1, op->iv, data, data_len, text, len);
 }
 
 /* @crypt_len: bytes behind the IV that the transform is told of */
@@ -296,8 +350,12 @@ int espm_crypto_seal(struct espm_op *op)
 	int err;
 
 	memcpy(esp->enc_data, op->iv, suite->iv_len);
-	prepare(op, op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len);
-	err = crypto_aead_encrypt(&op->req);
+	if (op->sa->chacha) {
+		err = crypt_apart(op, true);
+	} else {
+		prepare(op, op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len);
+		err = crypto_aead_encrypt(&op->req);
+	}
 	if (err != -EINPROGRESS)
 		put_back(op);
 	return err;
@@ -318,8 +376,12 @@ int espm_crypto_open(struct espm_op *op)
 	int err;
 
 	memcpy(op->iv, esp->enc_data, iv_len);
-	prepare(op, op->len - ESPM_HDR_LEN - iv_len);
-	err = crypto_aead_decrypt(&op->req);
+	if (op->sa->chacha) {
+		err = crypt_apart(op, false);
+	} else {
+		prepare(op, op->len - ESPM_HDR_LEN - iv_len);
+		err = crypto_aead_decrypt(&op->req);
+	}
 	if (err != -EINPROGRESS)
 		put_back(op);
 	return err;

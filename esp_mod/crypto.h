@@ -40,7 +40,7 @@ struct netlink_ext_ack;
  * @lane: where it waits for other CPUs, or NULL
  * @finished: in a lane: its crypto is done
  * @err: and what came of it
- * @room: bytes behind @req
+ * @room: bytes behind it all
  * @covered: with ESN, what SPI and high half cover during the operation
  * @iv: the IV as the transform wants it; it may write here
  * @sg: the packet from its ESP header on
@@ -67,8 +67,7 @@ struct espm_op {
 	struct aead_request req;
 };
 
-struct crypto_aead *espm_crypto_alloc(const struct espm_suite *suite, bool esn, const u8 *key,
-				      struct netlink_ext_ack *extack);
+int espm_crypto_set_key(struct espm_sa *sa, const u8 *key, struct netlink_ext_ack *extack);
 void espm_crypto_fingerprint(u8 *out, const struct espm_suite *suite, const u8 *key);
 void espm_crypto_key_name(u8 *out, const struct espm_suite *suite, const u8 *key);
 const char *espm_crypto_driver(const struct espm_sa *sa);

@@ -9,6 +9,7 @@
 #include <net/ipv6.h>
 #include <net/ipv6_stubs.h>
 #include <net/route.h>
+#include "chacha.h"
 #include "crypto.h"
 #include "encap.h"
 #include "natt.h"
@@ -192,11 +193,14 @@ u32 espm_encap_mtu(struct espm_sa *sa)
  * @path: the SA's path
  * @dst: where its packets go
  *
- * Return: bytes for link header, outer header, UDP, ESP header and IV.
+ * Return: bytes for link header, outer header, UDP, ESP header and IV, and as many
+ * as espm_chacha_seal() wants there, which few devices leave no room for.
  */
 u32 espm_encap_headroom(const struct espm_path *path, const struct dst_entry *dst)
 {
-	return espm_path_fixed_len(path) - path->sa->suite->icv_len + LL_RESERVED_SPACE(dst->dev);
+	u32 len = espm_path_fixed_len(path) - path->sa->suite->icv_len;
+
+	return max_t(u32, len + LL_RESERVED_SPACE(dst->dev), ESPM_CHACHA_BLOCK);
 }
 
 static u8 outer_protocol(const struct espm_path *path)

@@ -159,7 +159,7 @@ static int stage_sa_del(struct transaction *t, struct step *step, struct genl_in
 
 	if (IS_ERR(sa))
 		return PTR_ERR(sa);
-	if (sa->changing || (sa->tfm && READ_ONCE(sa->state) == ESPM_SA_LARVAL))
+	if (sa->changing || (espm_sa_is_keyed(sa) && READ_ONCE(sa->state) == ESPM_SA_LARVAL))
 		return ESPM_REFUSE(info, NULL, -EBUSY,
 				   "the transaction adds or changes this SA: leave that out");
 	step->sa = sa;

@@ -79,7 +79,7 @@ static int read_suite(struct genl_info *info, struct espm_sa *sa)
 {
 	struct nlattr *name = info->attrs[ESPM_A_SA_SUITE];
 	struct nlattr *key = info->attrs[ESPM_A_SA_KEY];
-	struct crypto_aead *tfm;
+	int err;
 
 	sa->suite = espm_suite_find(nla_data(name));
 	if (!sa->suite) {
@@ -91,10 +91,9 @@ static int read_suite(struct genl_info *info, struct espm_sa *sa)
 		return ESPM_REFUSE(info, key, -EINVAL, "the key is too short for its suite");
 	if (nla_len(key) > espm_suite_key_len(sa->suite))
 		return ESPM_REFUSE(info, key, -EINVAL, "the key is too long for its suite");
-	tfm = espm_crypto_alloc(sa->suite, sa->esn, nla_data(key), info->extack);
-	if (IS_ERR(tfm))
-		return PTR_ERR(tfm);
-	sa->tfm = tfm;
+	err = espm_crypto_set_key(sa, nla_data(key), info->extack);
+	if (err)
+		return err;
 	espm_crypto_fingerprint(sa->fingerprint, sa->suite, nla_data(key));
 	espm_crypto_key_name(sa->key_name.name, sa->suite, nla_data(key));
 	get_random_bytes(&sa->iv_mix, sizeof(sa->iv_mix));
@@ -573,7 +572,7 @@ int espm_nl_sa_change_read(struct genl_info *info, struct espm_net *en, struct e
 	int err;
 
 	*change = (struct espm_nl_change){};
-	if (!sa->tfm)
+	if (!espm_sa_is_keyed(sa))
 		return ESPM_REFUSE(info, NULL, -EBUSY,
 				   "the SPI is reserved: there is no SA yet to update");
 	if (sa->changing || READ_ONCE(sa->state) == ESPM_SA_LARVAL)

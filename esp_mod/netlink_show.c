@@ -154,7 +154,7 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	    nla_put_u64_64bit(msg, ESPM_A_SA_SEQ, seq, ESPM_A_SA_PAD) ||
 	    nla_put_u64_64bit(msg, ESPM_A_SA_PACKETS, packets, ESPM_A_SA_PAD) ||
 	    nla_put_u64_64bit(msg, ESPM_A_SA_BYTES, bytes, ESPM_A_SA_PAD) ||
-	    (sa->tfm && keyed_fill(msg, sa, path)))
+	    (espm_sa_is_keyed(sa) && keyed_fill(msg, sa, path)))
 		return -EMSGSIZE;
 	if (sa->dir == ESPM_DIR_IN &&
 	    (nla_put_u8(msg, ESPM_A_SA_ROAM, sa->roam) ||

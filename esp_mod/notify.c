@@ -155,7 +155,7 @@ static void tell_events(struct espm_net *en, struct espm_sa *sa, unsigned long e
 	if (events & BIT(ESPM_EVENT_MOVED))
 		espm_roam_follow(en, sa, tell_moved);
 	/* A reservation that nobody came for leaves nothing to be seen. */
-	if (events & BIT(ESPM_EVENT_HARD) && !sa->tfm)
+	if (events & BIT(ESPM_EVENT_HARD) && !espm_sa_is_keyed(sa))
 		espm_sad_del(en, sa);
 	else if (events & (BIT(ESPM_EVENT_HARD) | BIT(ESPM_EVENT_SEQ_END)))
 		espm_sad_choose(en, sa);

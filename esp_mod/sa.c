@@ -2,6 +2,7 @@
 /* One security association, from allocation to its end. See sa.h. */
 #include <crypto/aead.h>
 #include <linux/slab.h>
+#include "chacha.h"
 #include "event.h"
 #include "expire.h"
 #include "netns.h"
@@ -126,7 +127,7 @@ err_free_sa:
  * espm_sa_free() - free an SA that was never published, or that nobody can see
  * @sa: the SA
  *
- * The transform wipes its keys.
+ * Transforms wipe their keys.
  *
  * Context: process, sleeps.
  */
@@ -141,6 +142,7 @@ void espm_sa_free(struct espm_sa *sa)
 		timer_delete_sync(&sa->idle);
 	if (sa->tfm)
 		crypto_free_aead(sa->tfm);
+	espm_chacha_free(sa->chacha);
 	espm_path_free(rcu_dereference_raw(sa->path));
 	kvfree(sa->replay);
 	free_percpu(sa->load);

@@ -129,6 +129,8 @@ struct espm_sa_load {
  * @sel: I: inner traffic that an inbound SA accepts
  * @suite: I: the crypto suite
  * @tfm: I: its transform, owned, with the keys inside
+ * @chacha: I: instead of @tfm, where it would only join two drivers, owned
+ * @room: I: bytes that either needs for each packet
  * @iv_mix: I: secret that turns sequence numbers into IVs
  * @fingerprint: I: one-way name of suite and key, shown
  * @key_name: I: name of its key, by which an SA is known again; larval ones have none
@@ -193,9 +195,11 @@ struct espm_sa {
 	struct espm_selector sel;
 	const struct espm_suite *suite;
 	struct crypto_aead *tfm;
+	struct espm_chacha *chacha;
 	u64 iv_mix;
 	u8 fingerprint[ESPM_FINGERPRINT_LEN];
 	struct espm_key_name key_name;
+	u32 room;
 	u32 state;
 	u64 mark;
 	struct espm_sa_load __percpu *load;
@@ -260,6 +264,18 @@ static inline bool espm_sa_tryget(struct espm_sa *sa)
 static inline void espm_sa_put(struct espm_sa *sa)
 {
 	percpu_ref_put(&sa->ref);
+}
+
+/**
+ * espm_sa_is_keyed() - whether an SA has its keys
+ * @sa: the SA
+ *
+ * Context: any.
+ * Return: false for an SPI that is reserved only.
+ */
+static inline bool espm_sa_is_keyed(const struct espm_sa *sa)
+{
+	return sa->tfm || sa->chacha;
 }
 
 /**

@@ -460,7 +460,8 @@ int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 las
 
 static bool has_been(const struct espm_sa *former, const struct espm_sa *sa)
 {
-	return former->doomed && !former->heir && former->tfm && former->spi == sa->spi &&
+	return former->doomed && !former->heir && espm_sa_is_keyed(former) &&
+	       former->spi == sa->spi &&
 	       !memcmp(former->fingerprint, sa->fingerprint, sizeof(sa->fingerprint));
 }
 
@@ -541,7 +542,7 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 
 	lockdep_assert_held(&en->lock);
 	elder = find_named(sad, &path->name);
-	if (elder && (elder->heir || (elder->tfm && !elder->doomed)))
+	if (elder && (elder->heir || (espm_sa_is_keyed(elder) && !elder->doomed)))
 		return refuse(extack, -EEXIST);
 	sa->link = espm_sad_link_get(en, sa->reqid);
 	if (!sa->link)

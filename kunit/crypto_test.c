@@ -20,19 +20,18 @@ enum {
 static struct espm_sa *make_sa(struct kunit *test, const struct espm_suite *suite, bool esn,
 			       const u8 *key)
 {
-	struct crypto_aead *tfm;
 	struct espm_sa *sa;
+	int err;
 
 	KUNIT_ASSERT_NOT_NULL(test, suite);
 	sa = espm_sa_alloc(test->priv, ESPM_DIR_OUT, cpu_to_be32(300), 0);
 	KUNIT_ASSERT_NOT_NULL(test, sa);
 	sa->suite = suite;
 	sa->esn = esn;
-	tfm = espm_crypto_alloc(suite, esn, key, NULL);
-	if (IS_ERR(tfm))
+	err = espm_crypto_set_key(sa, key, NULL);
+	if (err)
 		espm_sa_free(sa);
-	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(tfm), "%s: %ld", suite->name, PTR_ERR(tfm));
-	sa->tfm = tfm;
+	KUNIT_ASSERT_EQ_MSG(test, err, 0, "%s", suite->name);
 	return sa;
 }
 
@@ -54,7 +53,7 @@ struct bench {
 
 static u32 op_len(const struct espm_sa *sa)
 {
-	return sizeof(struct espm_op) + crypto_aead_reqsize(sa->tfm);
+	return sizeof(struct espm_op) + sa->room;
 }
 
 static void bench_begin(struct kunit *test, struct bench *b, struct espm_sa *sa, u32 packet_len,
@@ -449,6 +448,77 @@ static void icv_is_the_mac_of_the_rfc(struct kunit *test)
 	espm_sa_free(sa);
 }
 
+/* What the kernel's template makes of a packet in clear, in place; data lies where it wants it. */
+static void seal_by_template(struct kunit *test, struct crypto_aead *tfm, u8 *data, u32 data_len,
+			     u32 text_len, const u8 *iv)
+{
+	struct aead_request *req = aead_request_alloc(tfm, GFP_KERNEL);
+	u8 copy[8];
+	struct scatterlist sg;
+
+	KUNIT_ASSERT_NOT_NULL(test, req);
+	memcpy(copy, iv, sizeof(copy));
+	sg_init_one(&sg, data, data_len + text_len + 16);
+	aead_request_set_callback(req, 0, NULL, NULL);
+	aead_request_set_crypt(req, &sg, &sg, text_len, copy);
+	aead_request_set_ad(req, data_len);
+	KUNIT_EXPECT_EQ(test, crypto_aead_encrypt(req), 0);
+	aead_request_free(req);
+}
+
+/*
+ * The kernel joins ChaCha20 and Poly1305 as well: it and we make the same of packets
+ * of each length up to some blocks, and of larger ones.
+ */
+static void chacha_is_the_templates(struct kunit *test)
+{
+	static const u32 larger[] = { 575, 1400, 4096, 9000 };
+	const struct espm_suite *suite = espm_suite_find("chacha20poly1305");
+	u32 i, payload, text_len, data_len, packet_len;
+	u8 key[36], iv[ESPM_IV_MAX], *want;
+	struct crypto_aead *tfm;
+	struct rnd_state rnd;
+	struct espm_sa *sa;
+	struct bench b;
+
+	fixture_seed(&rnd);
+	prandom_bytes_state(&rnd, key, sizeof(key));
+	tfm = crypto_alloc_aead("rfc7539esp(chacha20,poly1305)", 0, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(tfm));
+	KUNIT_ASSERT_EQ(test, crypto_aead_setkey(tfm, key, sizeof(key)), 0);
+	KUNIT_ASSERT_EQ(test, crypto_aead_setauthsize(tfm, 16), 0);
+
+	for (i = 0; i < 2 * (320 + ARRAY_SIZE(larger)); i++) {
+		payload = i / 2 < 320 ? i / 2 : larger[i / 2 - 320];
+		sa = make_sa(test, suite, i % 2, key);
+		KUNIT_ASSERT_NOT_NULL(test, sa->chacha);
+		packet_len = sealed_len(suite, payload);
+		bench_begin(test, &b, sa, packet_len, fixture_pick64(&rnd));
+		text_len = fill_clear(&b, payload, iv, &rnd);
+
+		/* SPI, all of the sequence number, IV, text, ICV */
+		want = kmalloc(packet_len + ESPM_ESN_LEN, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, want);
+		data_len = ESPM_HDR_LEN + (sa->esn ? ESPM_ESN_LEN : 0);
+		memcpy(want, packet_of(&b), ESPM_HDR_LEN);
+		if (sa->esn)
+			*(__be64 *)(want + 4) = cpu_to_be64(b.op->seq);
+		memcpy(want + data_len, iv, suite->iv_len);
+		memcpy(want + data_len + suite->iv_len,
+		       packet_of(&b) + ESPM_HDR_LEN + suite->iv_len, text_len);
+		seal_by_template(test, tfm, want, data_len + suite->iv_len, text_len, iv);
+
+		KUNIT_EXPECT_EQ(test, seal(test, &b), 0);
+		KUNIT_EXPECT_EQ_MSG(test, memcmp(packet_of(&b) + ESPM_HDR_LEN, want + data_len,
+						 packet_len - ESPM_HDR_LEN), 0,
+				    "payload of %u, ESN %u", payload, sa->esn);
+		kfree(want);
+		bench_end(test, &b);
+		espm_sa_free(sa);
+	}
+	crypto_free_aead(tfm);
+}
+
 static void fingerprint_tells_keys_and_suites_apart(struct kunit *test)
 {
 	/* The first bytes of SHA-256 over "aes128gcm16", a zero, and 0 to 19 */
@@ -549,6 +619,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE_PARAM(what_is_sealed_opens, combo_gen_params),
 	KUNIT_CASE_PARAM(what_is_tampered_with_is_refused, combo_gen_params),
 	KUNIT_CASE_PARAM(icv_is_the_mac_of_the_rfc, separate_gen_params),
+	KUNIT_CASE(chacha_is_the_templates),
 	KUNIT_CASE(fingerprint_tells_keys_and_suites_apart),
 	KUNIT_CASE(key_name_is_of_cipher_key_and_salt),
 	KUNIT_CASE(op_gives_back_what_it_holds),

@@ -27,7 +27,6 @@ static struct espm_path *path_of(const struct espm_sa *sa)
 static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
 {
 	u8 material[KEY_LEN] = { key >> 24, key >> 16, key >> 8, key };
-	struct crypto_aead *tfm;
 	struct espm_sa *sa;
 
 	sa = espm_sa_alloc(test->priv, dir, cpu_to_be32(spi), ESPM_WINDOW_DEFAULT);
@@ -37,9 +36,7 @@ static struct espm_sa *make_sa(struct kunit *test, u8 dir, u32 spi, u32 key)
 	sa->reqid = 1;
 	sa->suite = espm_suite_find("aes128gcm16");
 	KUNIT_ASSERT_EQ(test, espm_suite_key_len(sa->suite), KEY_LEN);
-	tfm = espm_crypto_alloc(sa->suite, false, material, NULL);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(tfm));
-	sa->tfm = tfm;
+	KUNIT_ASSERT_EQ(test, espm_crypto_set_key(sa, material, NULL), 0);
 	espm_crypto_fingerprint(sa->fingerprint, sa->suite, material);
 	espm_crypto_key_name(sa->key_name.name, sa->suite, material);
 	KUNIT_EXPECT_EQ(test, sa->state, ESPM_SA_LARVAL);
