@@ -8,10 +8,12 @@
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/udp.h>
 #include <net/dsfield.h>
 #include <net/addrconf.h>
 #include <net/gro_cells.h>
+#include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/ipv6_stubs.h>
@@ -165,8 +167,9 @@ static bool is_of(const struct sk_buff *skb, const struct espm_path *path,
 		      !path->encap_dport);
 }
 
-/* Is a packet ESP of an SA for whose packets the answer is known? */
-static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned long gen)
+/* The path of a packet that is ESP of an SA for whose packets the answer is known, or NULL. */
+static const struct espm_path *find_alone(struct espm_net *en, const struct sk_buff *skb,
+					  unsigned long gen)
 {
 	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
 	const struct iphdr *ip = ip_hdr(skb);
@@ -179,7 +182,7 @@ static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned lo
 
 	if (ip->version == 4) {
 		if (ip_is_fragment(ip))
-			return false;
+			return NULL;
 		at = ip_hdrlen(skb);
 		proto = ip->protocol;
 		name.family = AF_INET;
@@ -195,17 +198,68 @@ static bool is_alone(struct espm_net *en, const struct sk_buff *skb, unsigned lo
 		udp = skb_header_pointer(skb, at, sizeof(buf), &buf);
 		if (!udp || udp->dest != htons(ESPM_PORT_NATT) ||
 		    ntohs(udp->len) < ESPM_UDP_LEN + ESPM_HDR_LEN)
-			return false;
+			return NULL;
 		at += ESPM_UDP_LEN;
 	} else if (proto != IPPROTO_ESP) {
-		return false;
+		return NULL;
 	}
 	spi = skb_header_pointer(skb, at, sizeof(name.spi), &name.spi);
 	if (!spi || !*spi)
-		return false;
+		return NULL;
 	name.spi = *spi;
 	path = espm_sad_recall_rcu(en, &name);
-	return path && READ_ONCE(path->alone) == gen && is_of(skb, path, udp);
+	return path && READ_ONCE(path->alone) == gen && is_of(skb, path, udp) ? path : NULL;
+}
+
+static u8 tos_of(const struct sk_buff *skb)
+{
+	u8 tos = ip_hdr(skb)->version == 4 ? ip_hdr(skb)->tos : ipv6_get_dsfield(ipv6_hdr(skb));
+
+	return tos & ~INET_ECN_MASK;
+}
+
+static bool is_as(const struct espm_arrival *last, const struct sk_buff *skb)
+{
+	return last->iif == skb->dev->ifindex && last->mark == skb->mark &&
+	       last->tos == tos_of(skb);
+}
+
+/*
+ * ESP of an SA comes to this host as its last packet did: no route has to be looked
+ * for, unless routes have changed (spares 500 instructions). Sockets of TCP and
+ * UDP do the same; a bridge has a route of its own for what only passes it.
+ */
+static void recall_route(const struct espm_path *path, struct sk_buff *skb)
+{
+	const struct espm_arrival *last = this_cpu_ptr(path->arrival);
+	struct dst_entry *dst = last->dst;
+
+	if (!dst || !is_as(last, skb) || skb_dst(skb) || nf_bridge_info_exists(skb))
+		return;
+	if (!dst->obsolete || dst->ops->check(dst, last->cookie))
+		skb_dst_set_noref(skb, dst);
+}
+
+static void remember_route(const struct espm_path *path, struct sk_buff *skb,
+			   const struct udphdr *udp)
+{
+	struct espm_arrival *last = this_cpu_ptr(path->arrival);
+	bool is_ip4 = ip_hdr(skb)->version == 4;
+	struct dst_entry *dst = skb_dst(skb);
+
+	if (likely(last->dst == dst && is_as(last, skb)) || !is_of(skb, path, udp))
+		return;
+	if (is_ip4 ? ((struct rtable *)dst)->rt_type != RTN_LOCAL :
+		     !(((struct rt6_info *)dst)->rt6i_flags & RTF_LOCAL))
+		return;
+	if (!skb_dst_force(skb))
+		return;
+	dst_release(last->dst);
+	*last = (struct espm_arrival){
+		.dst = dst_clone(dst),
+		.cookie = is_ip4 ? 0 : rt6_get_cookie((struct rt6_info *)dst),
+		.iif = skb->dev->ifindex, .mark = skb->mark, .tos = tos_of(skb),
+	};
 }
 
 /* As was_settled() of output.c, where destination NAT has changed the packet. */
@@ -263,6 +317,7 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	enum espm_answer answer;
 	enum espm_counter why;
 	enum espm_match match;
+	const struct espm_path *alone;
 	struct espm_path *path = NULL;
 	struct espm_brief brief;
 	struct espm_flow flow;
@@ -273,8 +328,13 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 		return ESPM_ACCEPT;
 	/* All packets of an SA are one flow: one answer does for them (-170 instructions). */
 	gen = espm_spd_generation(&en->spd);
-	if (!behind_nat && is_alone(en, skb, gen))
-		return ESPM_ACCEPT;
+	if (!behind_nat) {
+		alone = find_alone(en, skb, gen);
+		if (alone) {
+			recall_route(alone, skb);
+			return ESPM_ACCEPT;
+		}
+	}
 	if (!behind_nat && espm_flow_brief(&brief, skb) &&
 	    espm_spd_recall_rcu(en, ESPM_DIR_IN, gen, &brief, &policy) && !policy)
 		return ESPM_ACCEPT;
@@ -358,6 +418,7 @@ enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 	struct espm_path *path;
 	enum espm_counter why;
 	struct espm_sa *sa;
+	struct udphdr udp;
 
 	path = find_path(en, skb, ingress, &why);
 	if (!path) {
@@ -376,6 +437,7 @@ enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 		return ESPM_DROP;
 	}
 	ingress->sa = sa;
+	remember_route(path, skb, find_udp(skb, ingress, &udp));
 	return ESPM_STEAL;
 }
 

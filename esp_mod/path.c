@@ -5,6 +5,25 @@
 #include "sa.h"
 #include "trailer.h"
 
+static int alloc_routes(struct espm_path *path)
+{
+	if (path->sa->dir == ESPM_DIR_OUT)
+		return dst_cache_init(&path->route, GFP_KERNEL_ACCOUNT);
+	path->arrival = alloc_percpu_gfp(struct espm_arrival, GFP_KERNEL_ACCOUNT);
+	return path->arrival ? 0 : -ENOMEM;
+}
+
+static void free_arrival(struct espm_arrival __percpu *arrival)
+{
+	int cpu;
+
+	if (!arrival)
+		return;
+	for_each_possible_cpu(cpu)
+		dst_release(per_cpu_ptr(arrival, cpu)->dst);
+	free_percpu(arrival);
+}
+
 /**
  * espm_path_alloc() - a path without addresses
  * @sa: the SA, whose direction and SPI are known
@@ -18,11 +37,11 @@ struct espm_path *espm_path_alloc(struct espm_sa *sa)
 
 	if (!path)
 		return NULL;
-	if (sa->dir == ESPM_DIR_OUT && dst_cache_init(&path->route, GFP_KERNEL_ACCOUNT)) {
+	path->sa = sa;
+	if (alloc_routes(path)) {
 		kfree(path);
 		return NULL;
 	}
-	path->sa = sa;
 	path->name.dir = sa->dir;
 	path->name.spi = sa->spi;
 	return path;
@@ -59,6 +78,7 @@ void espm_path_free(struct espm_path *path)
 {
 	if (!path)
 		return;
+	free_arrival(path->arrival);
 	dst_cache_destroy(&path->route);
 	kfree(path);
 }

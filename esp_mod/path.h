@@ -16,6 +16,23 @@
 struct espm_sa;
 
 /**
+ * struct espm_arrival - how packets of an SA came to this host, on one CPU
+ * @dst: the route to this host that was found for the last one, a reference, or NULL
+ * @cookie: with which the route is asked whether it is still right
+ * @iif: device that it came by, as are the others what the route was asked for,
+ *	besides the addresses
+ * @mark: its mark
+ * @tos: its TOS or traffic class
+ */
+struct espm_arrival {
+	struct dst_entry *dst;
+	u32 cookie;
+	int iif;
+	u32 mark;
+	u8 tos;
+};
+
+/**
  * struct espm_sa_name - what an SA is found by
  * @spi: security parameters index
  * @family: of @dst
@@ -42,6 +59,7 @@ struct espm_sa_name {
  * @encap_sport: I: source port of UDP encapsulation, 0 without
  * @encap_dport: I: destination port of UDP encapsulation
  * @route: P: outbound, route to @name.dst
+ * @arrival: P: inbound, with addresses that are the path's
  * @alone: A: generation of the SPD in which its ESP packets, with its addresses
  *	and ports, pass as they are
  * @mtu: A: outbound, what a router on the way told, 0 before
@@ -60,6 +78,7 @@ struct espm_path {
 	__be16 encap_sport;
 	__be16 encap_dport;
 	struct dst_cache route;
+	struct espm_arrival __percpu *arrival;
 	unsigned long alone;
 	u32 mtu;
 	unsigned long mtu_until;

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The route by which ESP comes to this host is remembered: not when it is wrong by now.
+
+     A ---------- g1 ======ESP====== g2 ---------- B
+  10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
+  2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
+"""
+
+import os
+
+from lab import Wire, ask, check, drain, equal, eventually
+
+OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
+LEN = {4: 24, 6: 64}
+PACKETS = 5
+HOLE = """table netdev hole {
+    chain in { type filter hook ingress device wan priority 0
+        meta protocol ip ip protocol esp drop
+    }
+}"""
+
+
+def tunnel(gates, family):
+    """IPv4 of the sites, in ESP of this family."""
+    for gate in gates:
+        gate.silence()
+    for spi, way in ((0x1001, (0, 1)), (0x1002, (1, 0))):
+        key = os.urandom(20)
+        src, dst = (f"10.{net + 1}.0.0/24" for net in way)
+        for number, word in ((way[0], "out"), (way[1], "in")):
+            gates[number].sa(word, spi, OUTER[family][way[0]], OUTER[family][way[1]], "aes128gcm16", key)
+            gates[number].policy(f"dir {word} src {src} dst {dst} action protect reqid 1")
+
+
+def send(near, text):
+    for _ in range(PACKETS):
+        near.sendto(text, ("10.2.0.2", 5002))
+
+
+def lose_address(gates, near, far, family):
+    """g2 gives up the address that ESP is for, and has it again."""
+    g1, g2 = gates
+    addr = f"{OUTER[family][1]}/{LEN[family]} dev wan"
+    ask(near, far, b"before")
+    g2.ip(f"addr del {addr}")
+    before = g2.sas()[0x1001]["packets"]
+    wire = Wire(g2, "wan", "esp or ip6 proto 50", incoming=True)
+    send(near, b"meanwhile")
+    seen = []
+    eventually(lambda: seen.extend(wire.packets()) or len(seen) >= PACKETS, "ESP that comes to g2")
+    equal(g2.sas()[0x1001]["packets"], before, "packets that g2 opened")
+    equal(drain(far), 0, "packets at B")
+    wire.close()
+    g2.ip(f"addr add {addr}{' nodad' if family == 6 else ''}\nroute replace 10.1.0.0/24 via 192.0.2.1")
+    eventually(lambda: near.sendto(b"back", ("10.2.0.2", 5002)) and drain(far), "packets at B again")
+
+
+def take_another_way(lab, gates, near, far, b):
+    """The same SA's packets by a device where their source does not live."""
+    g1, g2 = gates
+    tunnel(gates, 4)
+    g2.sysctl("net/ipv4/conf/lan/rp_filter", 1)
+    ask(near, far, b"before")
+    wire = Wire(g1, "wan", "esp")
+    g2.run("nft -f -", text=HOLE)
+    send(near, b"taken")
+    frames = []
+    eventually(lambda: frames.extend(wire.packets()) or len(frames) >= PACKETS, "ESP of g1")
+    g2.run("nft delete table netdev hole")
+    wire.close()
+    before = g2.sas()[0x1001]["packets"]
+    behind, watch = Wire(b, "eth0"), Wire(g2, "lan", "esp", incoming=True)
+    for frame in frames:
+        behind.send(g2.mac("lan") + b.mac("eth0") + frame[12:])
+    seen = []
+    eventually(lambda: seen.extend(watch.packets()) or len(seen) >= PACKETS, "ESP that comes to g2 by lan")
+    equal(g2.sas()[0x1001]["packets"], before, "packets that g2 opened")
+    # By the other device the same are good.
+    front = Wire(g1, "wan")
+    for frame in frames:
+        front.send(frame)
+    eventually(lambda: g2.sas()[0x1001]["packets"] == before + PACKETS, "packets that g2 opened")
+    equal(drain(far), PACKETS, "packets at B")
+    for sock in (behind, watch, front):
+        sock.close()
+
+
+def main(lab):
+    a, g1, g2, b = lab.sites(both=True)
+    gates = (g1, g2)
+    near, far = a.udp("10.1.0.2", 5001), b.udp("10.2.0.2", 5002)
+    for family in (4, 6):
+        with lab.test(f"address/{family}", f"IPv{family}: no packet is opened for an address that this host has no more"):
+            tunnel(gates, family)
+            lose_address(gates, near, far, family)
+    with lab.test("device", "by another device than the last one a packet has to pass rp_filter itself"):
+        take_another_way(lab, gates, near, far, b)
+    check(not g1.drops(), f"drops of g1: {g1.drops()}")
