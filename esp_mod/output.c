@@ -630,6 +630,28 @@ drop:
 	espm_sa_put(egress->sa);
 }
 
+/*
+ * Segments are made with the headroom of what they are made of, and of a size that
+ * leaves them little tailroom. With less than we want of either each is copied once
+ * more; and with what TCP leaves in front, 268 bytes, full ones are at the edge of
+ * a buffer of 2048, behind which one of 4096 is filled with zeroes (spares 9,000 of
+ * 30,000 instructions where that happens). A socket counts its own.
+ */
+static struct sk_buff *with_headroom(struct sk_buff *skb, u32 headroom)
+{
+	u32 have = skb_headroom(skb);
+	struct sk_buff *copy;
+
+	if (skb->sk || have <= 2 * headroom)
+		return skb_cow_head(skb, headroom) ? NULL : skb;
+	copy = __pskb_copy(skb, headroom, GFP_ATOMIC);
+	if (!copy)
+		return NULL;
+	skb_headers_offset_update(copy, headroom - have);
+	consume_skb(skb);
+	return copy;
+}
+
 /**
  * espm_output() - protect a packet and send it
  * @egress: from espm_output_ask(); its reference to the SA is used up
@@ -639,7 +661,7 @@ drop:
  */
 void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 {
-	struct sk_buff *segment, *next, *segments;
+	struct sk_buff *whole, *segment, *next, *segments;
 	struct espm_sa *sa = egress->sa;
 	struct espm_way way = { .path = espm_sa_path_rcu(sa) };
 	enum espm_counter why;
@@ -671,11 +693,12 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 		goto drop;
 
 	if (skb_is_gso(skb)) {
-		/* Segments inherit the headroom, and then need no second copy. */
-		if (skb_cow_head(skb, espm_encap_headroom(way.path, way.dst))) {
+		whole = with_headroom(skb, espm_encap_headroom(way.path, way.dst));
+		if (!whole) {
 			why = ESPM_OUT_NO_MEMORY;
 			goto drop;
 		}
+		skb = whole;
 		segments = skb_gso_segment(skb, 0);
 		if (IS_ERR_OR_NULL(segments)) {
 			why = ESPM_OUT_SEGMENT;
