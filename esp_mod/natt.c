@@ -25,6 +25,7 @@ enum espm_natt espm_natt_look(const struct sk_buff *skb, int offset)
 		__be32 spi;
 	} buf;
 	const struct udphdr *udp;
+	const __be32 *spi;
 	const u8 *first;
 	u32 len;
 
@@ -39,10 +40,8 @@ enum espm_natt espm_natt_look(const struct sk_buff *skb, int offset)
 	}
 	if (len < sizeof(*udp) + ESPM_HDR_LEN)
 		return ESPM_NATT_OTHER;
-	first = skb_header_pointer(skb, offset + sizeof(*udp), ESPM_SPI_LEN, &buf.spi);
-	if (!first || !memchr_inv(first, 0, ESPM_SPI_LEN))
-		return ESPM_NATT_OTHER;
-	return ESPM_NATT_ESP;
+	spi = skb_header_pointer(skb, offset + sizeof(*udp), sizeof(*spi), &buf.spi);
+	return spi && *spi ? ESPM_NATT_ESP : ESPM_NATT_OTHER;
 }
 
 /**

@@ -10,7 +10,6 @@
 #include "../netlink_uapi/esp_mod.h"
 
 enum espm_len {
-	ESPM_SPI_LEN		= 4,
 	ESPM_HDR_LEN		= 8,	/* SPI and sequence number */
 	ESPM_TAIL_LEN		= 2,	/* pad length and next header */
 	ESPM_UDP_LEN		= 8,

@@ -5,6 +5,7 @@
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
+#include <net/ipv6.h>
 #include "expire.h"
 #include "netns.h"
 #include "sa.h"
@@ -841,10 +842,10 @@ void espm_sad_flush(struct espm_net *en)
 
 static bool is_named(const struct espm_path *path, const struct espm_sa_name *name)
 {
-	if (path->name.spi != name->spi || path->name.family != name->family ||
-	    path->name.dir != name->dir)
-		return false;
-	return !espm_addr_cmp(&path->name.dst, &name->dst, name->family);
+	/* Of IPv4, what is not used is zero in both. */
+	return path->name.spi == name->spi && path->name.family == name->family &&
+	       path->name.dir == name->dir &&
+	       ipv6_addr_equal(&path->name.dst.v6, &name->dst.v6);
 }
 
 /**

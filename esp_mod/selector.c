@@ -112,18 +112,6 @@ bool espm_selector_equal(const struct espm_selector *a, const struct espm_select
 	return !memcmp(a, b, offsetofend(struct espm_selector, any_proto));
 }
 
-/**
- * espm_selector_names_ports() - does a selector ask for ports?
- * @sel: the selector
- *
- * Return: false if any port will do.
- */
-bool espm_selector_names_ports(const struct espm_selector *sel)
-{
-	return sel->sport_first || sel->sport_last != PORT_MAX ||
-	       sel->dport_first || sel->dport_last != PORT_MAX;
-}
-
 /* ICMPv6 is named by its protocol, IKE by its ports. */
 static bool names_vital(const struct espm_selector *sel, const struct espm_flow *flow)
 {

@@ -91,11 +91,31 @@ enum espm_match {
 
 void espm_selector_any(struct espm_selector *sel, u8 family);
 bool espm_selector_equal(const struct espm_selector *a, const struct espm_selector *b);
-bool espm_selector_names_ports(const struct espm_selector *sel);
 enum espm_match espm_selector_match(const struct espm_selector *sel, const struct espm_flow *flow);
 int espm_addr_cmp(const union espm_addr *a, const union espm_addr *b, u8 family);
 u8 espm_addr_common(const union espm_addr *a, const union espm_addr *b, u8 family);
 void espm_addr_mask(union espm_addr *out, const union espm_addr *in, u8 plen);
 void espm_addr_fill_ones(union espm_addr *a, u8 family);
+
+/**
+ * espm_selector_names_ports() - does a selector ask for ports?
+ * @sel: the selector
+ *
+ * Return: false if any port will do.
+ */
+static inline bool espm_selector_names_ports(const struct espm_selector *sel)
+{
+	return sel->sport_first || sel->sport_last != U16_MAX ||
+	       sel->dport_first || sel->dport_last != U16_MAX;
+}
+
+/**
+ * espm_selector_is_any() - does a selector cover everything?
+ * @sel: the selector
+ */
+static inline bool espm_selector_is_any(const struct espm_selector *sel)
+{
+	return !sel->family && sel->any_proto && !espm_selector_names_ports(sel);
+}
 
 #endif /* _ESPM_SELECTOR_H */
