@@ -62,6 +62,7 @@ static int take_apart(struct espm_sa *sa, struct crypto_aead *tfm, const u8 *key
 		return PTR_ERR(chacha);
 	crypto_free_aead(tfm);
 	sa->chacha = chacha;
+	sa->apart = true;
 	sa->room = espm_chacha_room(chacha);
 	return 0;
 }
@@ -168,7 +169,7 @@ void espm_crypto_key_name(u8 *out, const struct espm_suite *suite, const u8 *key
  */
 const char *espm_crypto_driver(const struct espm_sa *sa)
 {
-	return sa->chacha ? espm_chacha_driver(sa->chacha) :
+	return sa->apart ? espm_chacha_driver(sa->chacha) :
 	       crypto_tfm_alg_driver_name(crypto_aead_tfm(sa->tfm));
 }
 
@@ -350,7 +351,7 @@ int espm_crypto_seal(struct espm_op *op)
 	int err;
 
 	memcpy(esp->enc_data, op->iv, suite->iv_len);
-	if (op->sa->chacha) {
+	if (op->sa->apart) {
 		err = crypt_apart(op, true);
 	} else {
 		prepare(op, op->len - ESPM_HDR_LEN - suite->iv_len - suite->icv_len);
@@ -376,7 +377,7 @@ int espm_crypto_open(struct espm_op *op)
 	int err;
 
 	memcpy(op->iv, esp->enc_data, iv_len);
-	if (op->sa->chacha) {
+	if (op->sa->apart) {
 		err = crypt_apart(op, false);
 	} else {
 		prepare(op, op->len - ESPM_HDR_LEN - iv_len);

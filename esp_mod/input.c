@@ -224,6 +224,11 @@ static bool is_as(const struct espm_arrival *last, const struct sk_buff *skb)
 	       last->tos == tos_of(skb);
 }
 
+static bool is_right(const struct espm_arrival *last)
+{
+	return !last->dst->obsolete || last->dst->ops->check(last->dst, last->cookie);
+}
+
 /*
  * ESP of an SA comes to this host as its last packet did: no route has to be looked
  * for, unless routes have changed (spares 500 instructions). Sockets of TCP and
@@ -231,37 +236,43 @@ static bool is_as(const struct espm_arrival *last, const struct sk_buff *skb)
  */
 static void recall_route(const struct espm_path *path, struct sk_buff *skb)
 {
-	const struct espm_arrival *last = this_cpu_ptr(path->arrival);
-	struct dst_entry *dst = last->dst;
+	const struct espm_arrival *last = rcu_dereference(path->arrival);
 
-	if (!dst || !is_as(last, skb) || skb_dst(skb) || nf_bridge_info_exists(skb))
-		return;
-	if (!dst->obsolete || dst->ops->check(dst, last->cookie))
-		skb_dst_set_noref(skb, dst);
+	if (last && is_as(last, skb) && !skb_dst(skb) && !nf_bridge_info_exists(skb) &&
+	    is_right(last))
+		skb_dst_set_noref(skb, last->dst);
 }
 
-static void remember_route(const struct espm_path *path, struct sk_buff *skb,
+/* Where packets come by several devices, one of them a tick is remembered. */
+static void remember_route(struct espm_path *path, struct sk_buff *skb,
 			   const struct espm_ingress *ingress)
 {
-	struct espm_arrival *last = this_cpu_ptr(path->arrival);
+	const struct espm_arrival *last = rcu_dereference(path->arrival);
 	bool is_ip4 = ip_hdr(skb)->version == 4;
 	struct dst_entry *dst = skb_dst(skb);
+	struct espm_arrival *arrival;
 	struct udphdr udp;
 
-	if (likely(last->dst == dst && is_as(last, skb)) ||
+	if (likely(last && last->dst == dst && is_as(last, skb)))
+		return;
+	if ((last && time_before_eq(jiffies, last->since)) ||
 	    !is_of(skb, path, find_udp(skb, ingress, &udp)))
 		return;
 	if (is_ip4 ? ((struct rtable *)dst)->rt_type != RTN_LOCAL :
 		     !(((struct rt6_info *)dst)->rt6i_flags & RTF_LOCAL))
 		return;
-	if (!skb_dst_force(skb))
+	arrival = kmalloc(sizeof(*arrival), GFP_ATOMIC);
+	if (!arrival || !skb_dst_force(skb)) {
+		kfree(arrival);
 		return;
-	dst_release(last->dst);
-	*last = (struct espm_arrival){
+	}
+	*arrival = (struct espm_arrival){
 		.dst = dst_clone(dst),
 		.cookie = is_ip4 ? 0 : rt6_get_cookie((struct rt6_info *)dst),
 		.iif = skb->dev->ifindex, .mark = skb->mark, .tos = tos_of(skb),
+		.since = jiffies,
 	};
+	espm_path_arrived(path, arrival);
 }
 
 /* As was_settled() of output.c, where destination NAT has changed the packet. */

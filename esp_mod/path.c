@@ -5,25 +5,6 @@
 #include "sa.h"
 #include "trailer.h"
 
-static int alloc_routes(struct espm_path *path)
-{
-	if (path->sa->dir == ESPM_DIR_OUT)
-		return dst_cache_init(&path->route, GFP_KERNEL_ACCOUNT);
-	path->arrival = alloc_percpu_gfp(struct espm_arrival, GFP_KERNEL_ACCOUNT);
-	return path->arrival ? 0 : -ENOMEM;
-}
-
-static void free_arrival(struct espm_arrival __percpu *arrival)
-{
-	int cpu;
-
-	if (!arrival)
-		return;
-	for_each_possible_cpu(cpu)
-		dst_release(per_cpu_ptr(arrival, cpu)->dst);
-	free_percpu(arrival);
-}
-
 /**
  * espm_path_alloc() - a path without addresses
  * @sa: the SA, whose direction and SPI are known
@@ -37,11 +18,11 @@ struct espm_path *espm_path_alloc(struct espm_sa *sa)
 
 	if (!path)
 		return NULL;
-	path->sa = sa;
-	if (alloc_routes(path)) {
+	if (sa->dir == ESPM_DIR_OUT && dst_cache_init(&path->route, GFP_KERNEL_ACCOUNT)) {
 		kfree(path);
 		return NULL;
 	}
+	path->sa = sa;
 	path->name.dir = sa->dir;
 	path->name.spi = sa->spi;
 	return path;
@@ -68,6 +49,35 @@ struct espm_path *espm_path_clone(const struct espm_path *old)
 	return path;
 }
 
+static void free_arrival(struct espm_arrival *arrival)
+{
+	if (!arrival)
+		return;
+	dst_release(arrival->dst);
+	kfree(arrival);
+}
+
+static void free_arrival_late(struct rcu_head *rcu)
+{
+	free_arrival(container_of(rcu, struct espm_arrival, rcu));
+}
+
+/**
+ * espm_path_arrived() - remember how a packet came to this host
+ * @path: the path of an inbound SA
+ * @arrival: taken over
+ *
+ * Context: any.
+ */
+void espm_path_arrived(struct espm_path *path, struct espm_arrival *arrival)
+{
+	struct espm_arrival *old;
+
+	old = unrcu_pointer(xchg(&path->arrival, RCU_INITIALIZER(arrival)));
+	if (old)
+		call_rcu(&old->rcu, free_arrival_late);
+}
+
 /**
  * espm_path_free() - free a path that nobody can see
  * @path: the path, or NULL
@@ -78,7 +88,7 @@ void espm_path_free(struct espm_path *path)
 {
 	if (!path)
 		return;
-	free_arrival(path->arrival);
+	free_arrival(rcu_dereference_raw(path->arrival));
 	dst_cache_destroy(&path->route);
 	kfree(path);
 }

@@ -16,13 +16,15 @@
 struct espm_sa;
 
 /**
- * struct espm_arrival - how packets of an SA came to this host, on one CPU
- * @dst: the route to this host that was found for the last one, a reference, or NULL
+ * struct espm_arrival - how a packet of an SA came to this host; it never changes
+ * @dst: the route to this host that was found for it, a reference
  * @cookie: with which the route is asked whether it is still right
  * @iif: device that it came by, as are the others what the route was asked for,
  *	besides the addresses
  * @mark: its mark
  * @tos: its TOS or traffic class
+ * @since: when it came, jiffies
+ * @rcu: its end
  */
 struct espm_arrival {
 	struct dst_entry *dst;
@@ -30,6 +32,8 @@ struct espm_arrival {
 	int iif;
 	u32 mark;
 	u8 tos;
+	unsigned long since;
+	struct rcu_head rcu;
 };
 
 /**
@@ -59,7 +63,7 @@ struct espm_sa_name {
  * @encap_sport: I: source port of UDP encapsulation, 0 without
  * @encap_dport: I: destination port of UDP encapsulation
  * @route: P: outbound, route to @name.dst
- * @arrival: P: inbound, with addresses that are the path's
+ * @arrival: R: inbound, of a packet with addresses that are the path's, or NULL
  * @alone: A: generation of the SPD in which its ESP packets, with its addresses
  *	and ports, pass as they are
  * @mtu: A: outbound, what a router on the way told, 0 before
@@ -78,7 +82,7 @@ struct espm_path {
 	__be16 encap_sport;
 	__be16 encap_dport;
 	struct dst_cache route;
-	struct espm_arrival __percpu *arrival;
+	struct espm_arrival __rcu *arrival;
 	unsigned long alone;
 	u32 mtu;
 	unsigned long mtu_until;
@@ -89,6 +93,7 @@ struct espm_path *espm_path_alloc(struct espm_sa *sa);
 struct espm_path *espm_path_clone(const struct espm_path *old);
 void espm_path_free(struct espm_path *path);
 void espm_path_retire(struct espm_path *path);
+void espm_path_arrived(struct espm_path *path, struct espm_arrival *arrival);
 u32 espm_path_fixed_len(const struct espm_path *path);
 u32 espm_path_inner_mtu(const struct espm_path *path, u32 mtu, u32 hdr_len);
 

@@ -140,9 +140,10 @@ void espm_sa_free(struct espm_sa *sa)
 	/* It doesn't start again: that asks first whether the SA is usable. */
 	if (sa->idle.function)
 		timer_delete_sync(&sa->idle);
-	if (sa->tfm)
+	if (sa->apart)
+		espm_chacha_free(sa->chacha);
+	else
 		crypto_free_aead(sa->tfm);
-	espm_chacha_free(sa->chacha);
 	espm_path_free(rcu_dereference_raw(sa->path));
 	kvfree(sa->replay);
 	free_percpu(sa->load);

@@ -129,7 +129,8 @@ struct espm_sa_load {
  * @sel: I: inner traffic that an inbound SA accepts
  * @suite: I: the crypto suite
  * @tfm: I: its transform, owned, with the keys inside
- * @chacha: I: instead of @tfm, where it would only join two drivers, owned
+ * @chacha: I: instead of it, with @apart: what it would only join, owned
+ * @apart: I: which of the two it is
  * @room: I: bytes that either needs for each packet
  * @iv_mix: I: secret that turns sequence numbers into IVs
  * @fingerprint: I: one-way name of suite and key, shown
@@ -165,6 +166,7 @@ struct espm_sa_load {
 struct espm_sa {
 	__be32 spi;
 	u8 dir;
+	bool near_told;
 	struct espm_path __rcu *path;
 	struct rhlist_head by_key;
 	struct espm_net *en;
@@ -180,6 +182,7 @@ struct espm_sa {
 	bool ecn;
 	u8 df;
 	u8 ttl;
+	bool apart;
 	__be32 label;
 	u16 tfc;
 	bool clamp_mss;
@@ -194,18 +197,20 @@ struct espm_sa {
 	u16 idle_limit;
 	struct espm_selector sel;
 	const struct espm_suite *suite;
-	struct crypto_aead *tfm;
-	struct espm_chacha *chacha;
+	union {
+		struct crypto_aead *tfm;
+		struct espm_chacha *chacha;
+	};
 	u64 iv_mix;
 	u8 fingerprint[ESPM_FINGERPRINT_LEN];
 	struct espm_key_name key_name;
-	u32 room;
 	u32 state;
 	u64 mark;
 	struct espm_sa_load __percpu *load;
 	struct espm_drops drops;
 	struct percpu_ref ref;
 	struct rcu_work free_work;
+	u32 room;
 	spinlock_t expire_lock;	/* limits, and what follows from them */
 	struct espm_limits __rcu *limits;
 	u64 added;
@@ -213,15 +218,14 @@ struct espm_sa {
 	atomic64_t text;
 	u32 soft_limit;
 	u32 hard_limit;
-	bool near_told;
 	struct hrtimer expiry;
 	unsigned long events;
 	struct llist_node in_events;
-	unsigned long icv_told;
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
 	struct timer_list idle;
 	unsigned long last_sent;
+	unsigned long icv_told;
 
 	spinlock_t rx_lock ____cacheline_aligned_in_smp;
 	struct espm_replay *replay;
@@ -275,7 +279,7 @@ static inline void espm_sa_put(struct espm_sa *sa)
  */
 static inline bool espm_sa_is_keyed(const struct espm_sa *sa)
 {
-	return sa->tfm || sa->chacha;
+	return sa->tfm;
 }
 
 /**
