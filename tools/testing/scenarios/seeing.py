@@ -5,6 +5,7 @@
   10.1.0.2   192.0.2.1         192.0.2.2      10.2.0.2
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -27,7 +28,9 @@ class Trace:
 
         def is_on():
             for name in set(os.listdir(INSTANCES)) - before:
-                with open(f"{INSTANCES}/{name}/events/esp_mod/drop/enable", encoding="ascii") as file:
+                # A new instance is there before its events.
+                with contextlib.suppress(FileNotFoundError), \
+                        open(f"{INSTANCES}/{name}/events/esp_mod/drop/enable", encoding="ascii") as file:
                     if file.read().strip() == "1":
                         return True
             return False
