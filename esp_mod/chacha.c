@@ -104,7 +104,7 @@ const char *espm_chacha_driver(const struct espm_chacha *chacha)
 }
 
 /**
- * struct work - what one packet needs of memory; stacks are filled with zeroes first
+ * struct work - memory for one packet: on the stack hardened kernels would fill it with zeroes
  * @sg: what the stream is put over
  * @start: where the stream begins: number of a block, and nonce
  * @front: the key of the MAC, and then the data, padded
@@ -132,7 +132,7 @@ static u32 mac_at(const struct espm_chacha *chacha)
 }
 
 /**
- * espm_chacha_room() - memory that a packet needs under its hands
+ * espm_chacha_room() - memory for the work on one packet
  * @chacha: the key
  *
  * Return: bytes, of memory that is aligned as kmalloc()'s.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * One packet under crypto, and the transforms that work on it. The only room
- * that speaks to the kernel's crypto API.
+ * that speaks to the kernel's AEADs; chacha.h does without one.
  *
  * Synchronous and asynchronous drivers take the same way. A caller writes
  *

@@ -193,14 +193,15 @@ u32 espm_encap_mtu(struct espm_sa *sa)
  * @path: the SA's path
  * @dst: where its packets go
  *
- * Return: bytes for link header, outer header, UDP, ESP header and IV, and as many
- * as espm_chacha_seal() wants there, which few devices leave no room for.
+ * Return: bytes for link header, outer header, UDP, ESP header and IV, and at least
+ * those that espm_chacha_seal() wants.
  */
 u32 espm_encap_headroom(const struct espm_path *path, const struct dst_entry *dst)
 {
 	u32 len = espm_path_fixed_len(path) - path->sa->suite->icv_len;
 
-	return max_t(u32, len + LL_RESERVED_SPACE(dst->dev), ESPM_CHACHA_BLOCK);
+	len += LL_RESERVED_SPACE(dst->dev);
+	return path->sa->apart ? max_t(u32, len, ESPM_CHACHA_BLOCK) : len;
 }
 
 static u8 outer_protocol(const struct espm_path *path)

@@ -110,7 +110,14 @@ static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_h
 static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
 				      const struct nf_hook_state *state)
 {
-	return is_natted(skb) ? clear(priv, skb, state, true) : NF_ACCEPT;
+	bool entered;
+
+	if (is_natted(skb))
+		return clear(priv, skb, state, true);
+	entered = enter();
+	espm_input_recall_route(priv, skb);
+	leave(entered);
+	return NF_ACCEPT;
 }
 
 static bool is_icmp(const struct sk_buff *skb)

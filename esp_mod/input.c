@@ -218,59 +218,68 @@ static u8 tos_of(const struct sk_buff *skb)
 	return tos & ~INET_ECN_MASK;
 }
 
-static bool is_as(const struct espm_arrival *last, const struct sk_buff *skb)
+static bool came_as(const struct espm_arrival *last, const struct sk_buff *skb)
 {
 	return last->iif == skb->dev->ifindex && last->mark == skb->mark &&
 	       last->tos == tos_of(skb);
 }
 
-static bool is_right(const struct espm_arrival *last)
-{
-	return !last->dst->obsolete || last->dst->ops->check(last->dst, last->cookie);
-}
-
-/*
- * ESP of an SA comes to this host as its last packet did: no route has to be looked
- * for, unless routes have changed (spares 500 instructions). Sockets of TCP and
- * UDP do the same; a bridge has a route of its own for what only passes it.
+/**
+ * espm_input_recall_route() - give ESP the route by which its SA's last packet came
+ * @en: the namespace
+ * @skb: a packet at PRE_ROUTING, behind all that may change where it goes
+ *
+ * Unless routes have changed, or it came in another way, none has to be looked for
+ * (spares 400 instructions). A bridge has a route of its own for what only passes it.
+ *
+ * Context: under rcu_read_lock(), softirqs off.
  */
-static void recall_route(const struct espm_path *path, struct sk_buff *skb)
+void espm_input_recall_route(struct espm_net *en, struct sk_buff *skb)
 {
-	const struct espm_arrival *last = rcu_dereference(path->arrival);
+	const struct espm_arrival *last;
+	const struct espm_path *path;
 
-	if (last && is_as(last, skb) && !skb_dst(skb) && !nf_bridge_info_exists(skb) &&
-	    is_right(last))
+	if (skb_dst(skb) || nf_bridge_info_exists(skb))
+		return;
+	path = find_alone(en, skb, espm_spd_generation(&en->spd));
+	last = path ? rcu_dereference(path->arrival) : NULL;
+	if (last && came_as(last, skb) &&
+	    (!last->dst->obsolete || last->dst->ops->check(last->dst, last->cookie)))
 		skb_dst_set_noref(skb, last->dst);
 }
 
-/* Where packets come by several devices, one of them a tick is remembered. */
-static void remember_route(struct espm_path *path, struct sk_buff *skb,
-			   const struct espm_ingress *ingress)
+/*
+ * Of a packet that is authentic. Where packets come by several devices, one of them
+ * a tick is remembered.
+ */
+static void remember_route(const struct espm_op *op)
 {
+	struct espm_path *path = espm_sa_path_rcu(op->sa);
 	const struct espm_arrival *last = rcu_dereference(path->arrival);
+	struct sk_buff *skb = op->skb;
+	const struct udphdr *udp = op->encap ? (void *)skb->data + op->esp - op->encap : NULL;
 	bool is_ip4 = ip_hdr(skb)->version == 4;
 	struct dst_entry *dst = skb_dst(skb);
 	struct espm_arrival *arrival;
-	struct udphdr udp;
+	u32 cookie;
 
-	if (likely(last && last->dst == dst && is_as(last, skb)))
+	if (!dst)
 		return;
-	if ((last && time_before_eq(jiffies, last->since)) ||
-	    !is_of(skb, path, find_udp(skb, ingress, &udp)))
+	/* The same route of IPv6 gets another cookie when others change. */
+	cookie = is_ip4 ? 0 : rt6_get_cookie((struct rt6_info *)dst);
+	if (likely(last && last->dst == dst && last->cookie == cookie && came_as(last, skb)))
+		return;
+	if ((last && !time_after64(get_jiffies_64(), last->since)) || !is_of(skb, path, udp))
 		return;
 	if (is_ip4 ? ((struct rtable *)dst)->rt_type != RTN_LOCAL :
 		     !(((struct rt6_info *)dst)->rt6i_flags & RTF_LOCAL))
 		return;
 	arrival = kmalloc(sizeof(*arrival), GFP_ATOMIC);
-	if (!arrival || !skb_dst_force(skb)) {
-		kfree(arrival);
+	if (!arrival)
 		return;
-	}
 	*arrival = (struct espm_arrival){
-		.dst = dst_clone(dst),
-		.cookie = is_ip4 ? 0 : rt6_get_cookie((struct rt6_info *)dst),
-		.iif = skb->dev->ifindex, .mark = skb->mark, .tos = tos_of(skb),
-		.since = jiffies,
+		.dst = dst_clone(dst), .cookie = cookie, .iif = skb->dev->ifindex,
+		.mark = skb->mark, .tos = tos_of(skb), .since = get_jiffies_64(),
 	};
 	espm_path_arrived(path, arrival);
 }
@@ -330,7 +339,6 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	enum espm_answer answer;
 	enum espm_counter why;
 	enum espm_match match;
-	const struct espm_path *alone;
 	struct espm_path *path = NULL;
 	struct espm_brief brief;
 	struct espm_flow flow;
@@ -341,13 +349,8 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 		return ESPM_ACCEPT;
 	/* All packets of an SA are one flow: one answer does for them (-170 instructions). */
 	gen = espm_spd_generation(&en->spd);
-	if (!behind_nat) {
-		alone = find_alone(en, skb, gen);
-		if (alone) {
-			recall_route(alone, skb);
-			return ESPM_ACCEPT;
-		}
-	}
+	if (!behind_nat && find_alone(en, skb, gen))
+		return ESPM_ACCEPT;
 	if (!behind_nat && espm_flow_brief(&brief, skb) &&
 	    espm_spd_recall_rcu(en, ESPM_DIR_IN, gen, &brief, &policy) && !policy)
 		return ESPM_ACCEPT;
@@ -449,7 +452,6 @@ enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 		return ESPM_DROP;
 	}
 	ingress->sa = sa;
-	remember_route(path, skb, ingress);
 	return ESPM_STEAL;
 }
 
@@ -888,6 +890,7 @@ static enum espm_counter accept(struct espm_op *op)
 	why = commit_seq(op->sa, op->seq, text_len, &newest);
 	if (why != ESPM_PASS)
 		return why;
+	remember_route(op);
 	if (op->sa->roam && newest)
 		espm_roam_look(op);
 

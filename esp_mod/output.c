@@ -635,18 +635,18 @@ drop:
  * leaves them little tailroom. With less than we want of either each is copied once
  * more; and with what TCP leaves in front, 268 bytes, full ones are at the edge of
  * a buffer of 2048, behind which one of 4096 is filled with zeroes (spares 9,000 of
- * 30,000 instructions where that happens). A socket counts its own.
+ * 30,000 instructions where that happens). What a socket has sent stays as it is, for
+ * the socket counts it; so does what would be much to copy.
  */
 static struct sk_buff *with_headroom(struct sk_buff *skb, u32 headroom)
 {
 	u32 have = skb_headroom(skb);
 	struct sk_buff *copy;
 
-	if (skb->sk || have <= 2 * headroom)
-		return skb_cow_head(skb, headroom) ? NULL : skb;
-	copy = __pskb_copy(skb, headroom, GFP_ATOMIC);
+	copy = skb->sk || have <= 2 * headroom || skb_headlen(skb) > SZ_4K ? NULL :
+	       __pskb_copy(skb, headroom, GFP_ATOMIC);
 	if (!copy)
-		return NULL;
+		return skb_cow_head(skb, headroom) ? NULL : skb;
 	skb_headers_offset_update(copy, headroom - have);
 	consume_skb(skb);
 	return copy;

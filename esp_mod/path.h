@@ -23,7 +23,7 @@ struct espm_sa;
  *	besides the addresses
  * @mark: its mark
  * @tos: its TOS or traffic class
- * @since: when it came, jiffies
+ * @since: when it came, jiffies that do not wrap
  * @rcu: its end
  */
 struct espm_arrival {
@@ -32,7 +32,7 @@ struct espm_arrival {
 	int iif;
 	u32 mark;
 	u8 tos;
-	unsigned long since;
+	u64 since;
 	struct rcu_head rcu;
 };
 

@@ -20,6 +20,13 @@ HOLE = """table netdev hole {
 }"""
 
 
+REWRITE = """table ip rewrite {
+    chain pre { type filter hook prerouting priority raw
+        ip protocol esp ip daddr set 10.2.0.2 notrack
+    }
+}"""
+
+
 def tunnel(gates, family):
     """IPv4 of the sites, in ESP of this family."""
     for gate in gates:
@@ -85,6 +92,21 @@ def take_another_way(lab, gates, near, far, b):
         sock.close()
 
 
+def send_elsewhere(gates, near, far, b):
+    """A rule of g2, without conntrack, has ESP go to B instead, and later no more."""
+    tunnel(gates, 4)
+    ask(near, far, b"before")
+    gates[1].run("nft -f -", text=REWRITE)
+    wire = Wire(b, "eth0", "esp", incoming=True)
+    send(near, b"elsewhere")
+    seen = []
+    eventually(lambda: seen.extend(wire.packets()) or len(seen) >= PACKETS, "ESP at B")
+    equal(drain(far), 0, "packets at B that g2 opened")
+    wire.close()
+    gates[1].run("nft delete table ip rewrite")
+    ask(near, far, b"again")
+
+
 def main(lab):
     a, g1, g2, b = lab.sites(both=True)
     gates = (g1, g2)
@@ -93,6 +115,8 @@ def main(lab):
         with lab.test(f"address/{family}", f"IPv{family}: no packet is opened for an address that this host has no more"):
             tunnel(gates, family)
             lose_address(gates, near, far, family)
+    with lab.test("rewritten", "ESP whose destination a rule changes before routing goes there"):
+        send_elsewhere(gates, near, far, b)
     with lab.test("device", "by another device than the last one a packet has to pass rp_filter itself"):
         take_another_way(lab, gates, near, far, b)
     check(not g1.drops(), f"drops of g1: {g1.drops()}")
