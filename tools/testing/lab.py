@@ -35,6 +35,9 @@ LEVEL = {4: socket.IPPROTO_IP, 6: socket.IPPROTO_IPV6}
 DISCOVER = {4: IP_MTU_DISCOVER, 6: IPV6_MTU_DISCOVER}
 RECVERR = {4: 11, 6: 25}
 ESP, UDP = 50, 17
+# Of the gateways, and of the networks behind them
+GATES = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
+SITES = {4: ("10.1.0.0/24", "10.2.0.0/24"), 6: ("2001:db8:1::/64", "2001:db8:2::/64")}
 NFT_JSON = 1 << 4
 # Of x86, with 64 bits and with 32
 FINIT_MODULE, DELETE_MODULE = (313, 176) if sys.maxsize >> 32 else (350, 129)
@@ -761,6 +764,22 @@ class Lab:
                 gate.sa(way, spi, src, dst, suite, key,
                         more=f"{more} {more_in if way == 'in' else ''}")
         return there, back
+
+    @staticmethod
+    def shape(g1, g2, outer, inner, ports=""):
+        """SAs and policies of the tunnel, in place of all that is there: families of ESP and of what is
+        inside, whose ports are those of B."""
+        for gate in (g1, g2):
+            gate.silence()
+        for spi, way in ((0x1001, (0, 1)), (0x1002, (1, 0))):
+            key = os.urandom(20)
+            src, dst = (SITES[inner][number] for number in way)
+            port = ports and f"proto udp {'sport' if way[0] else 'dport'} {ports}"
+            # Whoever receives comes first.
+            for number, word in ((way[1], "in"), (way[0], "out")):
+                gate = (g1, g2)[number]
+                gate.sa(word, spi, GATES[outer][way[0]], GATES[outer][way[1]], "aes128gcm16", key)
+                gate.policy(f"dir {word} src {src} dst {dst} {port} action protect reqid 1")
 
     def protect(self, g1, g2):
         """The policies of the tunnel between the sites."""

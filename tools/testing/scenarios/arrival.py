@@ -6,11 +6,8 @@
   2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
 """
 
-import os
+from lab import GATES, Wire, ask, check, drain, equal, eventually
 
-from lab import Wire, ask, check, drain, equal, eventually
-
-OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 LEN = {4: 24, 6: 64}
 PACKETS = 5
 HOLE = """table netdev hole {
@@ -27,18 +24,6 @@ REWRITE = """table ip rewrite {
 }"""
 
 
-def tunnel(gates, family):
-    """IPv4 of the sites, in ESP of this family."""
-    for gate in gates:
-        gate.silence()
-    for spi, way in ((0x1001, (0, 1)), (0x1002, (1, 0))):
-        key = os.urandom(20)
-        src, dst = (f"10.{net + 1}.0.0/24" for net in way)
-        for number, word in ((way[0], "out"), (way[1], "in")):
-            gates[number].sa(word, spi, OUTER[family][way[0]], OUTER[family][way[1]], "aes128gcm16", key)
-            gates[number].policy(f"dir {word} src {src} dst {dst} action protect reqid 1")
-
-
 def send(near, text):
     for _ in range(PACKETS):
         near.sendto(text, ("10.2.0.2", 5002))
@@ -47,7 +32,7 @@ def send(near, text):
 def lose_address(gates, near, far, family):
     """g2 gives up the address that ESP is for, and has it again."""
     g1, g2 = gates
-    addr = f"{OUTER[family][1]}/{LEN[family]} dev wan"
+    addr = f"{GATES[family][1]}/{LEN[family]} dev wan"
     ask(near, far, b"before")
     g2.ip(f"addr del {addr}")
     before = g2.sas()[0x1001]["packets"]
@@ -65,7 +50,7 @@ def lose_address(gates, near, far, family):
 def take_another_way(lab, gates, near, far, b):
     """The same SA's packets by a device where their source does not live."""
     g1, g2 = gates
-    tunnel(gates, 4)
+    lab.shape(*gates, 4, 4)
     g2.sysctl("net/ipv4/conf/lan/rp_filter", 1)
     ask(near, far, b"before")
     wire = Wire(g1, "wan", "esp")
@@ -92,9 +77,9 @@ def take_another_way(lab, gates, near, far, b):
         sock.close()
 
 
-def send_elsewhere(gates, near, far, b):
+def send_elsewhere(lab, gates, near, far, b):
     """A rule of g2, without conntrack, has ESP go to B instead, and later no more."""
-    tunnel(gates, 4)
+    lab.shape(*gates, 4, 4)
     ask(near, far, b"before")
     gates[1].run("nft -f -", text=REWRITE)
     wire = Wire(b, "eth0", "esp", incoming=True)
@@ -113,10 +98,10 @@ def main(lab):
     near, far = a.udp("10.1.0.2", 5001), b.udp("10.2.0.2", 5002)
     for family in (4, 6):
         with lab.test(f"address/{family}", f"IPv{family}: no packet is opened for an address that this host has no more"):
-            tunnel(gates, family)
+            lab.shape(*gates, family, 4)
             lose_address(gates, near, far, family)
     with lab.test("rewritten", "ESP whose destination a rule changes before routing goes there"):
-        send_elsewhere(gates, near, far, b)
+        send_elsewhere(lab, gates, near, far, b)
     with lab.test("device", "by another device than the last one a packet has to pass rp_filter itself"):
         take_another_way(lab, gates, near, far, b)
     check(not g1.drops(), f"drops of g1: {g1.drops()}")

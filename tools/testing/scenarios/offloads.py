@@ -18,11 +18,9 @@ import struct
 
 from lab import Counts, Wire, ask, check, checksum, equal, stream
 
-SUITE = "aes128gcm16"
 UDP_SEGMENT, UDP_GRO = 103, 104
 SOL_UDP = 17
 INNER = {4: ("10.1.0.2", "10.2.0.2"), 6: ("2001:db8:1::2", "2001:db8:2::2")}
-OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 SIOCETHTOOL, ETHTOOL_SGSO, ETHTOOL_STXCSUM, ETHTOOL_SGRO = 0x8946, 0x24, 0x17, 0x2c
 
 
@@ -42,15 +40,7 @@ class Story:
 
     def tunnel(self, outer, inner):
         """SAs and policies between the sites."""
-        for gate in (self.g1, self.g2):
-            gate.silence()
-        nets = ("10.1.0.0/24", "10.2.0.0/24") if inner == 4 else ("2001:db8:1::/64", "2001:db8:2::/64")
-        for spi, way in ((0x1001, (0, 1)), (0x1002, (1, 0))):
-            key = os.urandom(20)
-            for gate, first in ((self.g2, way[0] == 1), (self.g1, way[0] == 0)):
-                word = "out" if first else "in"
-                gate.sa(word, spi, OUTER[outer][way[0]], OUTER[outer][way[1]], SUITE, key)
-                gate.policy(f"dir {word} src {nets[way[0]]} dst {nets[way[1]]} action protect reqid 1")
+        self.lab.shape(self.g1, self.g2, outer, inner)
 
 
 def longest(frames):
