@@ -7,11 +7,10 @@
 #include <linux/netfilter_ipv6.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
-#include <net/netfilter/ipv4/nf_defrag_ipv4.h>
-#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/route.h>
 #include "compat.h"
+#include "defrag.h"
 #include "drop.h"
 #include "encap.h"
 #include "hooks.h"
@@ -22,6 +21,7 @@
 #include "output.h"
 
 enum {
+	/* Where others track connections, fragments are put together before. */
 	PRIORITY_CLEAR4	= NF_IP_PRI_CONNTRACK_DEFRAG + 1,
 	PRIORITY_CLEAR6	= NF_IP6_PRI_CONNTRACK_DEFRAG + 1,
 	PRIORITY_CLEAR_CHANGED = NF_IP_PRI_NAT_DST + 1,
@@ -57,21 +57,21 @@ static bool is_natted(const struct sk_buff *skb)
 }
 
 /*
- * Softirqs are off on most ways to a hook; to ask is cheaper than to turn them
- * off once more (20 instructions, five times for each packet).
+ * Softirqs are off on most ways to a hook, but not where NFQUEUE brings a packet back;
+ * to ask is cheaper than to turn them off once more (20 instructions, five times for
+ * each packet).
  */
-static bool enter(void)
+static __always_inline unsigned int softly(nf_hookfn *answer, void *priv, struct sk_buff *skb,
+					   const struct nf_hook_state *state)
 {
-	if (in_softirq())
-		return false;
-	local_bh_disable();
-	return true;
-}
+	unsigned int verdict;
 
-static void leave(bool entered)
-{
-	if (entered)
-		local_bh_enable();
+	if (likely(in_softirq()))
+		return answer(priv, skb, state);
+	local_bh_disable();
+	verdict = answer(priv, skb, state);
+	local_bh_enable();
+	return verdict;
 }
 
 /* A VRF that the esp device belongs to asks once more, in its own name. */
@@ -87,37 +87,47 @@ static bool came_in_vrf(const struct espm_net *en, const struct sk_buff *skb,
 static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state, bool behind_nat)
 {
-	enum espm_answer answer;
-	bool entered;
-
 	/* Opened and checked already, or it has never left this host. */
 	if (state->okfn == espm_input_transport || state->in == READ_ONCE(en->dev) ||
 	    state->in->flags & IFF_LOOPBACK || came_in_vrf(en, skb, state->in))
 		return NF_ACCEPT;
+	return espm_input_ask_clear(en, skb, behind_nat) == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
+}
 
-	entered = enter();
-	answer = espm_input_ask_clear(en, skb, behind_nat);
-	leave(entered);
-	return answer == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
+static noinline unsigned int clear_fragment(void *priv, struct sk_buff *skb,
+					    const struct nf_hook_state *state)
+{
+	unsigned int verdict = espm_defrag(priv, skb, false);
+
+	return verdict == NF_ACCEPT ? clear(priv, skb, state, false) : verdict;
+}
+
+static unsigned int clear_first(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	if (espm_defrag_wants(skb))
+		return clear_fragment(priv, skb, state);
+	return clear(priv, skb, state, false);
 }
 
 static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	return clear(priv, skb, state, false);
+	return softly(clear_first, priv, skb, state);
 }
 
 /* What destination NAT, or the way back of source NAT, has changed, is asked again. */
+static unsigned int clear_changed(void *priv, struct sk_buff *skb,
+				  const struct nf_hook_state *state)
+{
+	if (is_natted(skb))
+		return clear(priv, skb, state, true);
+	espm_input_recall_route(priv, skb);
+	return NF_ACCEPT;
+}
+
 static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
 				      const struct nf_hook_state *state)
 {
-	bool entered;
-
-	if (is_natted(skb))
-		return clear(priv, skb, state, true);
-	entered = enter();
-	espm_input_recall_route(priv, skb);
-	leave(entered);
-	return NF_ACCEPT;
+	return softly(clear_changed, priv, skb, state);
 }
 
 static bool is_icmp(const struct sk_buff *skb)
@@ -138,31 +148,28 @@ static unsigned int open_esp(struct espm_ingress *ingress, struct sk_buff *skb)
 	return NF_STOLEN;
 }
 
-static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	unsigned int verdict = NF_ACCEPT;
 	struct espm_ingress ingress;
 	struct espm_net *en = priv;
-	bool entered;
 
-	/* NFQUEUE brings packets back with softirqs on. */
-	entered = enter();
 	if (is_icmp(skb)) {
 		espm_icmp_learn(en, skb);
-	} else {
-		switch (espm_input_ask(en, skb, &ingress)) {
-		case ESPM_DROP:
-			verdict = NF_DROP;
-			break;
-		case ESPM_STEAL:
-			verdict = open_esp(&ingress, skb);
-			break;
-		default:
-			break;
-		}
+		return NF_ACCEPT;
 	}
-	leave(entered);
-	return verdict;
+	switch (espm_input_ask(en, skb, &ingress)) {
+	case ESPM_DROP:
+		return NF_DROP;
+	case ESPM_STEAL:
+		return open_esp(&ingress, skb);
+	default:
+		return NF_ACCEPT;
+	}
+}
+
+static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return softly(in, priv, skb, state);
 }
 
 /*
@@ -191,47 +198,53 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 			const struct nf_hook_state *state, bool behind_nat)
 {
 	struct espm_egress egress;
-	unsigned int verdict = NF_ACCEPT;
-	bool entered;
 
 	if (state->out->flags & IFF_LOOPBACK || is_loop_copy(skb, state))
 		return NF_ACCEPT;
 
-	entered = enter();
 	switch (espm_output_ask(en, skb, behind_nat, &egress)) {
 	case ESPM_ACCEPT:
-		break;
+		return NF_ACCEPT;
 	case ESPM_DROP:
 		espm_encap_forget(skb);
-		verdict = NF_DROP;
-		break;
+		return NF_DROP;
 	case ESPM_HELD:
-		verdict = NF_STOLEN;
-		break;
+		return NF_STOLEN;
 	case ESPM_STEAL:
-		espm_encap_forget(skb);
-		if (settle_conntrack(skb)) {
-			espm_output(&egress, skb);
-			verdict = NF_STOLEN;
-		} else {
-			espm_drop(en, egress.sa, egress.policy, skb, ESPM_OUT_CONNTRACK);
-			espm_sa_put(egress.sa);
-			verdict = NF_DROP;
-		}
 		break;
 	}
-	leave(entered);
-	return verdict;
+	espm_encap_forget(skb);
+	if (settle_conntrack(skb)) {
+		espm_output(&egress, skb);
+		return NF_STOLEN;
+	}
+	espm_drop(en, egress.sa, egress.policy, skb, ESPM_OUT_CONNTRACK);
+	espm_sa_put(egress.sa);
+	return NF_DROP;
+}
+
+static noinline unsigned int out_fragment(void *priv, struct sk_buff *skb,
+					  const struct nf_hook_state *state)
+{
+	unsigned int verdict = espm_defrag(priv, skb, true);
+
+	return verdict == NF_ACCEPT ? out(priv, skb, state, false) : verdict;
+}
+
+static unsigned int out_first(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	if (espm_defrag_wants(skb))
+		return out_fragment(priv, skb, state);
+	return out(priv, skb, state, false);
 }
 
 static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	return out(priv, skb, state, false);
+	return softly(out_first, priv, skb, state);
 }
 
 /* What source NAT, or the way back of destination NAT, has changed, is asked again. */
-static unsigned int ask_out_changed(void *priv, struct sk_buff *skb,
-				    const struct nf_hook_state *state)
+static unsigned int out_changed(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	unsigned int verdict = NF_ACCEPT;
 
@@ -240,6 +253,12 @@ static unsigned int ask_out_changed(void *priv, struct sk_buff *skb,
 	if (verdict == NF_ACCEPT)
 		espm_encap_forget(skb);
 	return verdict;
+}
+
+static unsigned int ask_out_changed(void *priv, struct sk_buff *skb,
+				    const struct nf_hook_state *state)
+{
+	return softly(out_changed, priv, skb, state);
 }
 
 /* Each namespace has a copy with itself as @priv: no packet has to look for it. */
@@ -270,66 +289,6 @@ static const struct nf_hook_ops hook_ops[] = {
 
 static_assert(ARRAY_SIZE(hook_ops) <= ESPM_HOOKS);
 
-static void disable_defrag4(struct net *net)
-{
-	void (*disable4)(struct net *net) = symbol_get(nf_defrag_ipv4_disable);
-
-	disable4(net);
-	symbol_put(nf_defrag_ipv4_disable);
-}
-
-/*
- * Reassembly is asked for by symbol, not linked to: so plain insmod works, and
- * its modules are loaded when the first namespace wakes.
- */
-static int enable_defrag(struct net *net)
-{
-	int (*enable4)(struct net *net) = symbol_request(nf_defrag_ipv4_enable);
-	int (*enable6)(struct net *net) = NULL;
-	int err = -ENOENT;
-
-	if (!enable4)
-		return err;
-	if (IS_ENABLED(CONFIG_IPV6)) {
-		enable6 = symbol_request(nf_defrag_ipv6_enable);
-		if (!enable6)
-			goto err_symbol4;
-	}
-	err = enable4(net);
-	if (err)
-		goto err_symbol6;
-	if (enable6) {
-		err = enable6(net);
-		if (err)
-			goto err_disable4;
-	}
-	/* The two symbols stay held until disable_defrag(). */
-	return 0;
-
-err_disable4:
-	disable_defrag4(net);
-err_symbol6:
-	if (enable6)
-		symbol_put(nf_defrag_ipv6_enable);
-err_symbol4:
-	symbol_put(nf_defrag_ipv4_enable);
-	return err;
-}
-
-static void disable_defrag(struct net *net)
-{
-	void (*disable6)(struct net *net);
-
-	if (IS_ENABLED(CONFIG_IPV6)) {
-		disable6 = symbol_get(nf_defrag_ipv6_disable);
-		disable6(net);
-		symbol_put(nf_defrag_ipv6_disable);
-		symbol_put(nf_defrag_ipv6_enable);
-	}
-	disable_defrag4(net);
-	symbol_put(nf_defrag_ipv4_enable);
-}
-
 /**
  * espm_hooks_register() - begin to see a namespace's packets
  * @en: the namespace, locked, complete
@@ -342,7 +301,7 @@ int espm_hooks_register(struct espm_net *en)
 	u32 i;
 	int err;
 
-	err = enable_defrag(en->net);
+	err = espm_defrag_start(en);
 	if (err)
 		return err;
 	memcpy(en->hooks, hook_ops, sizeof(hook_ops));
@@ -350,7 +309,7 @@ int espm_hooks_register(struct espm_net *en)
 		en->hooks[i].priv = en;
 	err = nf_register_net_hooks(en->net, en->hooks, ARRAY_SIZE(hook_ops));
 	if (err)
-		disable_defrag(en->net);
+		espm_defrag_stop(en);
 	return err;
 }
 
@@ -387,6 +346,6 @@ void espm_hooks_unregister(struct list_head *nets)
 	synchronize_net();
 	list_for_each_entry(net, nets, exit_list) {
 		if (espm_net_of(net)->awake)
-			disable_defrag(net);
+			espm_defrag_stop(espm_net_of(net));
 	}
 }

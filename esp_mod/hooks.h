@@ -2,7 +2,7 @@
 /*
  * The places of netfilter where the module stands, for both families.
  *
- *	PRE_ROUTING	just after defragmentation: may this come in as it is?
+ *	PRE_ROUTING	whole packets, put together here if need be: may this come in as it is?
  *			Behind destination NAT: and now, if NAT has changed it?
  *	LOCAL_IN	behind the administrator's filter: is it ESP for us?
  *	POST_ROUTING	before source NAT: must it be protected? Behind it: and now,

@@ -25,6 +25,7 @@ enum { ESPM_HOOKS = 10 };
  * @lock: every change of SAD, SPD and of what follows marked L
  * @awake: L: hooks are registered, @dev is there
  * @hooks: L: our netfilter hooks, each with a pointer to this
+ * @gather6: reassembly of IPv6, held while hooks are registered
  * @dev: esp0, set before the first hook, %NULL once no SA is left to use it
  * @cells: queues of @dev for opened packets
  * @sad: security associations
@@ -51,6 +52,7 @@ struct espm_net {
 	struct mutex lock;	/* every change of what is marked L */
 	bool awake;
 	struct nf_hook_ops hooks[ESPM_HOOKS];
+	int (*gather6)(struct net *net, struct sk_buff *skb, u32 user);
 	struct net_device *dev;
 	struct gro_cells cells;
 	struct espm_sad sad;
