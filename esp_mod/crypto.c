@@ -67,6 +67,40 @@ static int take_apart(struct espm_sa *sa, struct crypto_aead *tfm, const u8 *key
 	return 0;
 }
 
+/*
+ * ESP's form of GCM puts salt and IV together and keeps the IV out of what is
+ * authenticated. A driver of both that is told salt and IV as one, and all else in its
+ * place, need not (spares 120 instructions a packet with AES-NI, and a request and
+ * scatterlists where it is the kernel's template). Another driver of ESP's form, a queue
+ * or an engine, is what the administrator wants.
+ *
+ * Return: 0, whether it was or not, or an error.
+ */
+static int take_bare(struct espm_sa *sa, struct crypto_aead **tfm)
+{
+	struct crypto_aead *gcm;
+
+	if (!strstarts(crypto_tfm_alg_driver_name(crypto_aead_tfm(*tfm)), "rfc4106"))
+		return 0;
+	gcm = crypto_alloc_aead("gcm(aes)", 0, 0);
+	if (IS_ERR(gcm))
+		return PTR_ERR(gcm);
+	crypto_free_aead(*tfm);
+	*tfm = gcm;
+	sa->bare = true;
+	return 0;
+}
+
+static int set_combined_key(struct espm_sa *sa, struct crypto_aead *tfm, const u8 *key)
+{
+	const struct espm_suite *suite = sa->suite;
+
+	if (!sa->bare)
+		return crypto_aead_setkey(tfm, key, suite->enc_len + suite->salt_len);
+	memcpy(sa->salt, key + suite->enc_len, sizeof(sa->salt));
+	return crypto_aead_setkey(tfm, key, suite->enc_len);
+}
+
 static int refuse_alg(int err, struct netlink_ext_ack *extack)
 {
 	if (err == -ENOENT)
@@ -97,14 +131,16 @@ int espm_crypto_set_key(struct espm_sa *sa, const u8 *key, struct netlink_ext_ac
 	err = take_apart(sa, tfm, key);
 	if (!err)
 		return 0;
-	if (err != -ENOENT) {
+	if (err == -ENOENT)
+		err = take_bare(sa, &tfm);
+	if (err) {
 		crypto_free_aead(tfm);
 		return refuse_alg(err, extack);
 	}
 	if (suite->auth_len)
 		err = set_separate_keys(tfm, suite, key);
 	else
-		err = crypto_aead_setkey(tfm, key, suite->enc_len + suite->salt_len);
+		err = set_combined_key(sa, tfm, key);
 	if (!err)
 		err = crypto_aead_setauthsize(tfm, suite->icv_len);
 	if (err) {
@@ -193,10 +229,41 @@ static u8 *lay_out(struct espm_op *op)
 	return esp - ESPM_ESN_LEN;
 }
 
+/*
+ * GCM's own associated data end where the text begins: SPI and number, the high half
+ * between them or not, stand over the IV for the time of the operation.
+ */
+static u8 *lay_out_bare(struct espm_op *op)
+{
+	__be32 high = cpu_to_be32(op->seq >> 32);
+	u8 *esp = op->skb->data + op->esp;
+	u8 *iv = esp + ESPM_HDR_LEN;
+
+	memcpy(&op->covered, iv, ESPM_GCM_IV_LEN);
+	if (!op->sa->esn)
+		return memcpy(iv, esp, ESPM_HDR_LEN);
+	memcpy(iv + ESPM_ESN_LEN, iv - ESPM_ESN_LEN, ESPM_ESN_LEN);
+	memcpy(iv, &high, ESPM_ESN_LEN);
+	return memcpy(iv - ESPM_ESN_LEN, esp, ESPM_ESN_LEN);
+}
+
+static void put_back_bare(struct espm_op *op)
+{
+	u8 *iv = op->skb->data + op->esp + ESPM_HDR_LEN;
+
+	if (op->sa->esn)
+		memcpy(iv - ESPM_ESN_LEN, iv + ESPM_ESN_LEN, ESPM_ESN_LEN);
+	memcpy(iv, &op->covered, ESPM_GCM_IV_LEN);
+}
+
 static void put_back(struct espm_op *op)
 {
 	u8 *esp = op->skb->data + op->esp;
 
+	if (op->sa->bare) {
+		put_back_bare(op);
+		return;
+	}
 	if (!op->sa->esn)
 		return;
 	memcpy(esp, esp - ESPM_ESN_LEN, ESPM_ESN_LEN);
@@ -323,17 +390,27 @@ static int crypt_apart(struct espm_op *op, bool seal)
 /* @crypt_len: bytes behind the IV that the transform is told of */
 static void prepare(struct espm_op *op, u32 crypt_len)
 {
-	u32 esn_len = op->sa->esn ? ESPM_ESN_LEN : 0;
+	u32 data_len = (op->sa->esn ? ESPM_ESN_LEN : 0) + ESPM_HDR_LEN;
+	u32 iv_len = op->sa->suite->iv_len;
+	u8 *data;
 
+	if (op->sa->bare) {
+		memcpy(op->iv + ESPM_GCM_SALT_LEN, op->iv, ESPM_GCM_IV_LEN);
+		memcpy(op->iv, op->sa->salt, ESPM_GCM_SALT_LEN);
+		data = lay_out_bare(op);
+	} else {
+		data = lay_out(op);
+		data_len += iv_len;
+	}
 	/* As sg_init_one(), without its call of memset(). */
 	op->sg = (struct scatterlist){};
 	sg_init_marker(&op->sg, 1);
-	sg_set_buf(&op->sg, lay_out(op), esn_len + op->len);
+	sg_set_buf(&op->sg, data, data_len + op->len - ESPM_HDR_LEN - iv_len);
 
 	aead_request_set_tfm(&op->req, op->sa->tfm);
 	aead_request_set_callback(&op->req, 0, crypto_done, op);
 	aead_request_set_crypt(&op->req, &op->sg, &op->sg, crypt_len, op->iv);
-	aead_request_set_ad(&op->req, esn_len + ESPM_HDR_LEN + op->sa->suite->iv_len);
+	aead_request_set_ad(&op->req, data_len);
 }
 
 /**

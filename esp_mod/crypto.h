@@ -41,7 +41,7 @@ struct netlink_ext_ack;
  * @finished: in a lane: its crypto is done
  * @err: and what came of it
  * @room: bytes behind it all
- * @covered: with ESN, what SPI and high half cover during the operation
+ * @covered: what associated data cover during the operation
  * @iv: the IV as the transform wants it; it may write here
  * @sg: the packet from its ESP header on
  * @req: the request, followed by what the transform needs
@@ -61,7 +61,7 @@ struct espm_op {
 	int err;
 	struct espm_lane *lane;
 	u32 room;
-	u32 covered;
+	u64 covered;
 	u8 iv[ESPM_IV_MAX] __aligned(8);
 	struct scatterlist sg;
 	struct aead_request req;

@@ -17,6 +17,8 @@ enum espm_len {
 	ESPM_IV_MAX		= 16,
 	ESPM_ICV_MAX		= 32,
 	ESPM_ESN_LEN		= 4,	/* high half of an extended number, not on the wire */
+	ESPM_GCM_IV_LEN		= 8,	/* RFC 4106 section 3.1 */
+	ESPM_GCM_SALT_LEN	= 4,	/* section 4 */
 };
 
 enum espm_limit {

@@ -131,6 +131,8 @@ struct espm_sa_load {
  * @tfm: I: its transform, owned, with the keys inside
  * @chacha: I: instead of it, with @apart: what it would only join, owned
  * @apart: I: which of the two it is
+ * @bare: I: @tfm is GCM itself, which is given whole nonces
+ * @salt: I: with @bare, their first bytes
  * @room: I: bytes that either needs for each packet
  * @iv_mix: I: secret that turns sequence numbers into IVs
  * @fingerprint: I: one-way name of suite and key, shown
@@ -175,7 +177,7 @@ struct espm_sa {
 	unsigned long reqid_since;
 	struct espm_link *link;
 	struct hlist_node in_link;
-	u32 id;
+	u8 salt[ESPM_GCM_SALT_LEN];
 	u8 mode;
 	bool esn;
 	u8 dscp;
@@ -183,6 +185,7 @@ struct espm_sa {
 	u8 df;
 	u8 ttl;
 	bool apart;
+	bool bare;
 	__be32 label;
 	u16 tfc;
 	bool clamp_mss;
@@ -228,6 +231,7 @@ struct espm_sa {
 	unsigned long icv_told;
 
 	spinlock_t rx_lock ____cacheline_aligned_in_smp;
+	u32 id;
 	struct espm_replay *replay;
 	u64 taken;
 	u64 depth;

@@ -93,12 +93,13 @@ static bool guards_hold(struct bench *b)
 	const struct sk_buff *skb = b->op->skb;
 	const struct espm_suite *suite = b->sa->suite;
 	const u8 *behind = b->memory + GUARD_LEN + op_len(b->sa);
+	u32 iv_len = suite->iv_len + (b->sa->bare ? ESPM_GCM_SALT_LEN : 0);
 
 	return !memchr_inv(skb->head, GUARD, GUARD_LEN + ESP_AT) &&
 	       !memchr_inv(skb_tail_pointer(skb), GUARD, skb_tailroom(skb)) &&
 	       !memchr_inv(b->memory, GUARD, GUARD_LEN) &&
 	       !memchr_inv(behind, GUARD, GUARD_LEN) &&
-	       !memchr_inv(b->op->iv + suite->iv_len, GUARD, ESPM_IV_MAX - suite->iv_len) &&
+	       !memchr_inv(b->op->iv + iv_len, GUARD, ESPM_IV_MAX - iv_len) &&
 	       !memcmp(b->before, b->op, sizeof(b->before));
 }
 
@@ -161,11 +162,13 @@ static void vector_is_sealed(struct kunit *test)
 {
 	const struct vector *v = test->param_value;
 	struct espm_sa *sa = make_vector_sa(test, v);
+	bool is_gcm = strstr(v->suite, "gcm");
 	u32 text_at = ESPM_HDR_LEN + v->iv_len;
 	u32 trailer_len;
 	struct bench b;
 	u8 *packet;
 
+	KUNIT_EXPECT_EQ(test, sa->bare, is_gcm);
 	bench_begin(test, &b, sa, v->packet_len, v->seq);
 	packet = packet_of(&b);
 	memcpy(packet, v->packet, ESPM_HDR_LEN);
