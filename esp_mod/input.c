@@ -40,6 +40,12 @@
 static DEFINE_PER_CPU(u8, transport_depth);
 
 /*
+ * The packet that this CPU has just let in as ESP of the SA that it recalled last, or NULL.
+ * Only compared: with whatever comes to the second hook next.
+ */
+static DEFINE_PER_CPU(const struct sk_buff *, known);
+
+/*
  * The byte that names ESP or UDP as next header, and where that begins. A fragment
  * header of a packet that is whole (RFC 6946) makes no fragment.
  */
@@ -167,7 +173,10 @@ static bool is_of(const struct sk_buff *skb, const struct espm_path *path,
 		      !path->encap_dport);
 }
 
-/* The path of a packet that is ESP of an SA for whose packets the answer is known, or NULL. */
+/*
+ * The path of a packet that is ESP of an SA for whose packets the answer is known, or
+ * NULL, which means nothing: only what is easily seen is looked at.
+ */
 static const struct espm_path *find_alone(struct espm_net *en, const struct sk_buff *skb,
 					  unsigned long gen)
 {
@@ -175,8 +184,6 @@ static const struct espm_path *find_alone(struct espm_net *en, const struct sk_b
 	const struct iphdr *ip = ip_hdr(skb);
 	const struct udphdr *udp = NULL;
 	const struct espm_path *path;
-	struct udphdr buf;
-	const __be32 *spi;
 	u32 at;
 	u8 proto;
 
@@ -193,20 +200,21 @@ static const struct espm_path *find_alone(struct espm_net *en, const struct sk_b
 		name.family = AF_INET6;
 		name.dst.v6 = ipv6_hdr(skb)->daddr;
 	}
+	if (skb_headlen(skb) < at + ESPM_UDP_LEN + ESPM_HDR_LEN)
+		return NULL;
 	if (proto == IPPROTO_UDP) {
 		/* On other ports flows are remembered one by one. */
-		udp = skb_header_pointer(skb, at, sizeof(buf), &buf);
-		if (!udp || udp->dest != htons(ESPM_PORT_NATT) ||
+		udp = (void *)skb->data + at;
+		if (udp->dest != htons(ESPM_PORT_NATT) ||
 		    ntohs(udp->len) < ESPM_UDP_LEN + ESPM_HDR_LEN)
 			return NULL;
 		at += ESPM_UDP_LEN;
 	} else if (proto != IPPROTO_ESP) {
 		return NULL;
 	}
-	spi = skb_header_pointer(skb, at, sizeof(name.spi), &name.spi);
-	if (!spi || !*spi)
+	name.spi = *(__be32 *)(skb->data + at);
+	if (!name.spi)
 		return NULL;
-	name.spi = *spi;
 	path = espm_sad_recall_rcu(en, &name);
 	return path && READ_ONCE(path->alone) == gen && is_of(skb, path, udp) ? path : NULL;
 }
@@ -239,10 +247,14 @@ void espm_input_recall_route(struct espm_net *en, struct sk_buff *skb)
 	const struct espm_arrival *last;
 	const struct espm_path *path;
 
-	if (skb_dst(skb) || nf_bridge_info_exists(skb))
+	if (this_cpu_read(known) != skb || skb_dst(skb) || nf_bridge_info_exists(skb))
 		return;
-	path = find_alone(en, skb, espm_spd_generation(&en->spd));
-	last = path ? rcu_dereference(path->arrival) : NULL;
+	path = espm_sad_last_rcu(en);
+	/* Rules may have given it other addresses. */
+	if (!path || (path->name.family == AF_INET) != (ip_hdr(skb)->version == 4) ||
+	    !espm_encap_is_of(skb, path))
+		return;
+	last = rcu_dereference(path->arrival);
 	if (last && came_as(last, skb) &&
 	    (!last->dst->obsolete || last->dst->ops->check(last->dst, last->cookie)))
 		skb_dst_set_noref(skb, last->dst);
@@ -320,19 +332,9 @@ static enum espm_answer judge(const struct espm_policy *policy, enum espm_match 
 	}
 }
 
-/**
- * espm_input_ask_clear() - may a packet come in as it is?
- * @en: the namespace
- * @skb: the packet at PRE_ROUTING, reassembled
- * @behind_nat: whether destination NAT has seen it, and this was asked before
- *
- * ESP for an SA of ours may, except where a policy wants to see that very
- * packet come out of another SA (nested protection).
- *
- * Context: under rcu_read_lock(), softirqs off.
- * Return: accept or drop; a drop has been counted.
- */
-enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, bool behind_nat)
+/* espm_input_ask_clear() of what is not known; apart, so that what is does not pay for its variables. */
+static noinline enum espm_answer ask_clear_anew(struct espm_net *en, struct sk_buff *skb,
+						unsigned long gen, bool behind_nat)
 {
 	struct espm_ingress ingress;
 	struct espm_policy *policy;
@@ -340,20 +342,9 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	enum espm_counter why;
 	enum espm_match match;
 	struct espm_path *path = NULL;
-	struct espm_brief brief;
 	struct espm_flow flow;
 	struct udphdr udp;
-	unsigned long gen;
 
-	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_IN]))
-		return ESPM_ACCEPT;
-	/* All packets of an SA are one flow: one answer does for them (-170 instructions). */
-	gen = espm_spd_generation(&en->spd);
-	if (!behind_nat && find_alone(en, skb, gen))
-		return ESPM_ACCEPT;
-	if (!behind_nat && espm_flow_brief(&brief, skb) &&
-	    espm_spd_recall_rcu(en, ESPM_DIR_IN, gen, &brief, &policy) && !policy)
-		return ESPM_ACCEPT;
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN)) {
 		espm_drop(en, NULL, NULL, skb, ESPM_IN_UNREADABLE);
 		return ESPM_DROP;
@@ -383,6 +374,45 @@ enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, 
 	answer = judge(policy, match, &why);
 	espm_drop(en, NULL, policy, skb, why);
 	return answer;
+}
+
+/* Is it of a flow of which was found out lately that no policy asks for it? */
+static bool is_free_flow(struct espm_net *en, const struct sk_buff *skb, unsigned long gen)
+{
+	struct espm_policy *policy;
+	struct espm_brief brief;
+
+	return espm_flow_brief(&brief, skb) &&
+	       espm_spd_recall_rcu(en, ESPM_DIR_IN, gen, &brief, &policy) && !policy;
+}
+
+/**
+ * espm_input_ask_clear() - may a packet come in as it is?
+ * @en: the namespace
+ * @skb: the packet at PRE_ROUTING, reassembled
+ * @behind_nat: whether destination NAT has seen it, and this was asked before
+ *
+ * ESP for an SA of ours may, except where a policy wants to see that very
+ * packet come out of another SA (nested protection).
+ *
+ * Context: under rcu_read_lock(), softirqs off.
+ * Return: accept or drop; a drop has been counted.
+ */
+enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, bool behind_nat)
+{
+	unsigned long gen = espm_spd_generation(&en->spd);
+	bool alone;
+
+	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_IN]))
+		return ESPM_ACCEPT;
+	if (!behind_nat) {
+		/* All packets of an SA are one flow: one answer does for them (-170 instructions). */
+		alone = find_alone(en, skb, gen);
+		this_cpu_write(known, (alone ? skb : NULL));
+		if (alone || is_free_flow(en, skb, gen))
+			return ESPM_ACCEPT;
+	}
+	return ask_clear_anew(en, skb, gen, behind_nat);
 }
 
 /**
@@ -731,16 +761,13 @@ static bool is_known_flow(const struct espm_sa *sa, unsigned long gen, const str
 	return true;
 }
 
-static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_buff *skb, u8 *proto)
+static noinline enum espm_counter check_inner_anew(const struct espm_sa *sa, unsigned long gen,
+						   const struct sk_buff *skb, u8 *proto)
 {
-	unsigned long gen = espm_spd_generation(&sa->en->spd);
-	const struct espm_path *path;
+	const struct espm_path *path = espm_sa_path_rcu(sa);
 	enum espm_counter why;
 	struct espm_flow flow;
 
-	if (is_known_flow(sa, gen, skb, proto))
-		return ESPM_PASS;
-	path = espm_sa_path_rcu(sa);
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN))
 		return ESPM_IN_INNER;
 	*proto = flow.proto;
@@ -753,6 +780,14 @@ static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_b
 		return ESPM_IN_SELECTOR;
 	why = check_flow(sa, gen, &flow);
 	return why == ESPM_PASS || !is_error_about(sa, gen, skb, &flow) ? why : ESPM_PASS;
+}
+
+static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_buff *skb, u8 *proto)
+{
+	unsigned long gen = espm_spd_generation(&sa->en->spd);
+
+	return is_known_flow(sa, gen, skb, proto) ? ESPM_PASS :
+						    check_inner_anew(sa, gen, skb, proto);
 }
 
 /* An opened packet is a new one: nothing that was true of ESP holds for it. */

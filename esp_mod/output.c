@@ -165,6 +165,86 @@ static struct espm_policy *find_way_back(struct espm_net *en, const struct sk_bu
 	return policy;
 }
 
+/* What has its mark, or is changed already, would be another packet after it has waited. */
+static bool can_wait(const struct espm_origin *origin, bool behind_nat)
+{
+	return !origin->reqid && !behind_nat;
+}
+
+/* The last step of espm_output_ask(), with the policy that matches. */
+static enum espm_answer obey(struct espm_net *en, struct sk_buff *skb, struct espm_policy *policy,
+			     enum espm_match match, unsigned long gen,
+			     const struct espm_origin *origin, bool behind_nat,
+			     struct espm_egress *egress)
+{
+	enum espm_answer answer;
+	enum espm_counter why;
+
+	this_cpu_inc(*policy->hits);
+decide:
+	answer = judge(policy, match, gen, origin->depth, &egress->sa, &why);
+	if (likely(answer == ESPM_STEAL)) {
+		egress->policy = policy;
+		egress->depth = origin->depth;
+		egress->by_ports = espm_selector_names_ports(&policy->sel);
+		return ESPM_STEAL;
+	}
+	if (policy->on_demand && (why == ESPM_OUT_NO_SA || why == ESPM_OUT_EXPIRED)) {
+		switch (espm_hold(en, skb, policy, gen, can_wait(origin, behind_nat))) {
+		case ESPM_HELD_IT:
+			return ESPM_HELD;
+		case ESPM_HELD_TOO_LATE:
+			goto decide;
+		case ESPM_HELD_NOT:
+			why = ESPM_OUT_HELD;
+		}
+	}
+	count_refusal(en, policy, skb, why);
+	return answer;
+}
+
+/* espm_output_ask() of what is not known; apart, so that what is does not pay for its variables. */
+static noinline enum espm_answer ask_anew(struct espm_net *en, struct sk_buff *skb,
+					  unsigned long gen, struct espm_origin *origin,
+					  bool behind_nat, struct espm_egress *egress)
+{
+	struct espm_path *path = origin->sa && !behind_nat ? espm_sa_path_rcu(origin->sa) : NULL;
+	struct espm_policy *policy;
+	enum espm_match match;
+	struct espm_flow flow;
+
+	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT)) {
+		espm_drop(en, NULL, NULL, skb, ESPM_OUT_UNREADABLE);
+		return ESPM_DROP;
+	}
+	/* IKE that is only forwarded is traffic like any other. */
+	if (flow.proto == IPPROTO_UDP && !skb->sk)
+		flow.vital = false;
+	if (behind_nat && was_settled(en, skb, gen, &flow))
+		return ESPM_ACCEPT;
+
+	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, &flow, &match);
+	if (!policy && !origin->reqid && is_icmp(&flow))
+		policy = find_way_back(en, skb, gen, &match);
+	if (policy && !origin->reqid)
+		find_origin(en, skb, gen, &flow, origin);
+	if (!policy || (origin->reqid && (policy->action != ESPM_ACTION_PROTECT ||
+					  is_from(origin, policy, gen)))) {
+		if (path && espm_encap_is_of(skb, path))
+			WRITE_ONCE(path->alone, gen);
+		return ESPM_ACCEPT;
+	}
+	return obey(en, skb, policy, match, gen, origin, behind_nat, egress);
+}
+
+/* All packets of an SA are one flow: one answer does for them (-300 instructions). */
+static bool is_alone(const struct espm_sa *sa, const struct sk_buff *skb, unsigned long gen)
+{
+	const struct espm_path *path = espm_sa_path_rcu(sa);
+
+	return READ_ONCE(path->alone) == gen && espm_encap_is_of(skb, path);
+}
+
 /**
  * espm_output_ask() - must a packet that leaves be protected?
  * @en: the namespace
@@ -182,77 +262,20 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 				 struct espm_egress *egress)
 {
 	struct espm_origin origin = espm_encap_origin(skb);
+	unsigned long gen = espm_spd_generation(&en->spd);
 	struct espm_policy *policy;
-	enum espm_answer answer;
-	enum espm_counter why;
-	enum espm_match match;
-	struct espm_path *path = NULL;
 	struct espm_brief brief;
-	struct espm_flow flow;
-	unsigned long gen;
 
 	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_OUT]))
 		return ESPM_ACCEPT;
-	/* All packets of an SA are one flow: one answer does for them (-300 instructions). */
-	gen = espm_spd_generation(&en->spd);
-	if (origin.sa && !behind_nat) {
-		path = espm_sa_path_rcu(origin.sa);
-		if (READ_ONCE(path->alone) == gen && espm_encap_is_of(skb, path))
-			return ESPM_ACCEPT;
-	}
+	if (origin.sa && !behind_nat && is_alone(origin.sa, skb, gen))
+		return ESPM_ACCEPT;
 	/* What is forwarded is no packet of ours that has lost its mark. */
 	if (!origin.reqid && !behind_nat && skb->skb_iif && espm_flow_brief(&brief, skb) &&
-	    espm_spd_recall_rcu(en, ESPM_DIR_OUT, gen, &brief, &policy)) {
-		match = ESPM_MATCH;
-		if (!policy)
-			return ESPM_ACCEPT;
-		goto hit;
-	}
-	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_OUT)) {
-		espm_drop(en, NULL, NULL, skb, ESPM_OUT_UNREADABLE);
-		return ESPM_DROP;
-	}
-	/* IKE that is only forwarded is traffic like any other. */
-	if (flow.proto == IPPROTO_UDP && !skb->sk)
-		flow.vital = false;
-	if (behind_nat && was_settled(en, skb, gen, &flow))
-		return ESPM_ACCEPT;
-
-	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, &flow, &match);
-	if (!policy && !origin.reqid && is_icmp(&flow))
-		policy = find_way_back(en, skb, gen, &match);
-	if (policy && !origin.reqid)
-		find_origin(en, skb, gen, &flow, &origin);
-	if (!policy || (origin.reqid && (policy->action != ESPM_ACTION_PROTECT ||
-					 is_from(&origin, policy, gen)))) {
-		if (path && espm_encap_is_of(skb, path))
-			WRITE_ONCE(path->alone, gen);
-		return ESPM_ACCEPT;
-	}
-
-hit:
-	this_cpu_inc(*policy->hits);
-decide:
-	answer = judge(policy, match, gen, origin.depth, &egress->sa, &why);
-	if (answer != ESPM_STEAL) {
-		if (policy->on_demand && (why == ESPM_OUT_NO_SA || why == ESPM_OUT_EXPIRED)) {
-			/* What has its mark, or is changed already, would be another packet. */
-			switch (espm_hold(en, skb, policy, gen, !origin.reqid && !behind_nat)) {
-			case ESPM_HELD_IT:
-				return ESPM_HELD;
-			case ESPM_HELD_TOO_LATE:
-				goto decide;
-			case ESPM_HELD_NOT:
-				why = ESPM_OUT_HELD;
-			}
-		}
-		count_refusal(en, policy, skb, why);
-		return answer;
-	}
-	egress->policy = policy;
-	egress->depth = origin.depth;
-	egress->by_ports = espm_selector_names_ports(&policy->sel);
-	return ESPM_STEAL;
+	    espm_spd_recall_rcu(en, ESPM_DIR_OUT, gen, &brief, &policy))
+		return policy ? obey(en, skb, policy, ESPM_MATCH, gen, &origin, behind_nat,
+				     egress) : ESPM_ACCEPT;
+	return ask_anew(en, skb, gen, &origin, behind_nat, egress);
 }
 
 /**
@@ -350,9 +373,15 @@ static enum espm_counter check_transport(const struct espm_path *path, struct sk
  * @endless: whether it is longer than any packet of ESP, in fragments or not
  * @whole: whether it does
  * @df: whether the outer packet is not to be fragmented
+ * @clamp: whether it may be the beginning of a TCP connection
+ * @head: bytes wanted in front of it
+ * @tail: bytes wanted behind it, but for TFC padding
  */
 struct fit {
 	u32 mtu;
+	u32 head;
+	u32 tail;
+	bool clamp;
 	bool endless;
 	bool whole;
 	bool df;
@@ -368,9 +397,10 @@ static bool is_within(const struct sk_buff *skb, u32 mtu)
  * sender is told. IPv6 packets of up to 1280 bytes always go on, the outer
  * packet in fragments if need be.
  */
-static enum espm_counter check_fit(const struct espm_path *path, struct sk_buff *skb, u32 mtu,
-				   struct fit *fit)
+static enum espm_counter check_fit(const struct espm_way *way, struct sk_buff *skb, struct fit *fit)
 {
+	const struct espm_path *path = way->path;
+	u32 mtu = espm_encap_path_mtu(path, way->dst);
 	const struct espm_sa *sa = path->sa;
 	u32 longest = path->name.family == AF_INET ? IP_MAX_MTU : IP6_MAX_MTU;
 	bool v4 = ip_hdr(skb)->version == 4;
@@ -387,6 +417,9 @@ static enum espm_counter check_fit(const struct espm_path *path, struct sk_buff 
 	fit->endless = skb->len > longest / 2 && !skb_is_gso(skb) &&
 		       skb->len > espm_path_inner_mtu(path, longest, hdr_len);
 	fit->mtu = espm_path_inner_mtu(path, mtu, hdr_len);
+	fit->head = espm_encap_headroom(path, way->dst);
+	fit->tail = sa->suite->block + ESPM_TAIL_LEN + sa->suite->icv_len;
+	fit->clamp = sa->clamp_mss && !skb_is_gso(skb);
 	fit->whole = is_within(skb, fit->mtu);
 	fit->df = fit->whole && (sa->df == ESPM_DF_SET || (sa->df == ESPM_DF_COPY && df));
 	if (fit->whole || skb->ignore_df || !df || sa->df == ESPM_DF_CLEAR ||
@@ -589,15 +622,14 @@ static enum espm_counter wrap(struct espm_op *op, const struct espm_way *way, co
 static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 		       const struct espm_way *way, const struct fit *fit)
 {
-	const struct espm_suite *suite = egress->sa->suite;
-	u32 tail = suite->block + ESPM_TAIL_LEN + suite->icv_len;
 	enum espm_counter why;
+	u32 tail = fit->tail;
 	struct espm_op *op;
 
 	tap(egress->sa->en->dev, skb);
 	if (egress->sa->tfc)
 		tail += tfc_len(egress->sa, skb, fit);
-	if (espm_encap_own(skb, espm_encap_headroom(way->path, way->dst), tail)) {
+	if (espm_encap_own(skb, fit->head, tail)) {
 		why = ESPM_OUT_NO_MEMORY;
 		goto drop;
 	}
@@ -605,7 +637,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 		why = ESPM_OUT_SEGMENT;
 		goto drop;
 	}
-	if (egress->sa->clamp_mss)
+	if (fit->clamp)
 		espm_hdr_clamp_mss(skb->data, skb->len, fit->mtu);
 
 	op = espm_op_alloc(egress->sa, skb);
@@ -688,12 +720,12 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 			goto drop;
 		}
 	}
-	why = check_fit(way.path, skb, espm_encap_path_mtu(way.path, way.dst), &fit);
+	why = check_fit(&way, skb, &fit);
 	if (why != ESPM_PASS)
 		goto drop;
 
 	if (skb_is_gso(skb)) {
-		whole = with_headroom(skb, espm_encap_headroom(way.path, way.dst));
+		whole = with_headroom(skb, fit.head);
 		if (!whole) {
 			why = ESPM_OUT_NO_MEMORY;
 			goto drop;

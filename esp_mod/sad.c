@@ -922,6 +922,24 @@ struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_
 }
 
 /**
+ * espm_sad_last_rcu() - the SA that this CPU has recalled last
+ * @en: the namespace
+ *
+ * Context: softirqs off, under rcu_read_lock().
+ * Return: its path, borrowed, or NULL if nothing is known of it any more.
+ */
+struct espm_path *espm_sad_last_rcu(const struct espm_net *en)
+{
+	const struct memo *memo = this_cpu_ptr(&lately);
+	struct espm_path *path = memo->path;
+
+	lockdep_assert(in_softirq());
+	if (path && memo->removals == atomic_long_read_acquire(&removals) && path->sa->en == en)
+		return path;
+	return NULL;
+}
+
+/**
  * espm_sad_find_id_rcu() - an SA by its number
  * @en: the namespace
  * @id: the number

@@ -106,6 +106,7 @@ struct espm_path *espm_sad_find_rcu(struct espm_net *en, const struct espm_sa_na
 struct espm_sa *espm_sad_find_former(struct espm_net *en, const struct espm_sa *sa);
 struct espm_sa *espm_sad_find_locked(struct espm_net *en, const struct espm_sa_name *name);
 struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name);
+struct espm_path *espm_sad_last_rcu(const struct espm_net *en);
 struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id);
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id);
 void espm_sad_turn_begin(struct espm_net *en);
