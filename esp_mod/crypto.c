@@ -68,13 +68,14 @@ static int take_apart(struct espm_sa *sa, struct crypto_aead *tfm, const u8 *key
 }
 
 /*
- * ESP's form of GCM puts salt and IV together and keeps the IV out of what is
- * authenticated. A driver of both that is told salt and IV as one, and all else in its
- * place, need not (spares 120 instructions a packet with AES-NI, and a request and
- * scatterlists where it is the kernel's template). Another driver of ESP's form, a queue
- * or an engine, is what the administrator wants.
+ * rfc4106 is GCM behind a step that makes the nonce out of salt and IV, and keeps the IV
+ * out of what is authenticated. We do that step ourselves, and ask for GCM (spares 120
+ * instructions a packet with AES-NI, and a request and two scatterlists where rfc4106
+ * is the kernel's template). Whoever has a driver called rfc4106-something, an engine too,
+ * has GCM of the same make. Under another name there is a queue, or an engine for ESP alone:
+ * that is what the administrator wants, and is used as it is.
  *
- * Return: 0, whether it was or not, or an error.
+ * Return: 0, whether it is GCM now or not, or an error.
  */
 static int take_bare(struct espm_sa *sa, struct crypto_aead **tfm)
 {
@@ -230,8 +231,12 @@ static u8 *lay_out(struct espm_op *op)
 }
 
 /*
- * GCM's own associated data end where the text begins: SPI and number, the high half
- * between them or not, stand over the IV for the time of the operation.
+ * GCM's associated data end where the text begins, so that they stand over the IV for
+ * the time of the operation:
+ *
+ *	packet		SPI	low	IV.........	text
+ *	without ESN	SPI	low	SPI	low	text
+ *	with ESN	SPI	SPI	high	low	text
  */
 static u8 *lay_out_bare(struct espm_op *op)
 {
@@ -395,7 +400,8 @@ static void prepare(struct espm_op *op, u32 crypt_len)
 	u8 *data;
 
 	if (op->sa->bare) {
-		memcpy(op->iv + ESPM_GCM_SALT_LEN, op->iv, ESPM_GCM_IV_LEN);
+		/* The two overlap. */
+		memmove(op->iv + ESPM_GCM_SALT_LEN, op->iv, ESPM_GCM_IV_LEN);
 		memcpy(op->iv, op->sa->salt, ESPM_GCM_SALT_LEN);
 		data = lay_out_bare(op);
 	} else {

@@ -132,7 +132,7 @@ struct espm_sa_load {
  * @chacha: I: instead of it, with @apart: what it would only join, owned
  * @apart: I: which of the two it is
  * @bare: I: @tfm is GCM itself, which is given whole nonces
- * @salt: I: with @bare, their first bytes
+ * @salt: I: with @bare, the first bytes of its nonces
  * @room: I: bytes that either needs for each packet
  * @iv_mix: I: secret that turns sequence numbers into IVs
  * @fingerprint: I: one-way name of suite and key, shown
