@@ -11,6 +11,7 @@
 #include <linux/netdevice.h>
 #include <linux/version.h>
 #include <net/genetlink.h>
+#include <net/inet_sock.h>
 #include <net/netlink.h>
 
 /* Segmentation moved out of netdevice.h and skbuff.h. */
@@ -77,6 +78,16 @@ static inline void espm_compat_dev_flags(struct net_device *dev)
 	dev->netns_local = true;
 #else
 	dev->features |= NETIF_F_LLTX | NETIF_F_NETNS_LOCAL;
+#endif
+}
+
+/* A socket that sends fragments, and wants them left alone: a bit among others since 6.6. */
+static inline bool espm_compat_nodefrag(const struct sock *sk)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	return inet_test_bit(NODEFRAG, sk);
+#else
+	return inet_sk(sk)->nodefrag;
 #endif
 }
 

@@ -7,6 +7,8 @@
 #include <net/ipv6_frag.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_conntrack_zones.h>
+#include "compat.h"
 #include "defrag.h"
 #include "netns.h"
 
@@ -41,13 +43,26 @@ void espm_defrag_stop(struct espm_net *en)
 	en->gather6 = NULL;
 }
 
-/* As sockets that want their fragments left alone, and rules that keep off what puts together. */
-static bool is_to_stay(const struct sk_buff *skb)
+/*
+ * As for nf_defrag: what a rule before it does not track, and what a socket sends so. On the
+ * way out the mark of the rule says nothing: it may have come behind that place.
+ */
+static bool is_to_stay(const struct sk_buff *skb, enum espm_defrag_way way)
 {
 	const struct sock *sk = skb->sk;
 
-	return skb_get_nfct(skb) == IP_CT_UNTRACKED ||
-	       (sk && sk_fullsock(sk) && sk->sk_family == PF_INET && inet_sk(sk)->nodefrag);
+	if (way != ESPM_DEFRAG_OUT)
+		return skb_get_nfct(skb) == IP_CT_UNTRACKED;
+	return sk && sk_fullsock(sk) && sk->sk_family == PF_INET && espm_compat_nodefrag(sk);
+}
+
+/* Zones of connection tracking tell packets apart whose addresses are the same. */
+static u16 zone_of(const struct sk_buff *skb)
+{
+	enum ip_conntrack_info info;
+	const struct nf_conn *ct = nf_ct_get(skb, &info);
+
+	return ct ? nf_ct_zone_id(nf_ct_zone(ct), CTINFO2DIR(info)) : NF_CT_DEFAULT_ZONE_ID;
 }
 
 static unsigned int gather4(struct espm_net *en, struct sk_buff *skb, u32 user)
@@ -75,25 +90,32 @@ static unsigned int gather6(struct espm_net *en, struct sk_buff *skb, u32 user)
  * espm_defrag() - put a packet together, if it is a fragment
  * @en: the namespace
  * @skb: a packet at PRE_ROUTING or POST_ROUTING, as espm_defrag_wants() it
- * @leaves: which of the two
+ * @way: where it comes from; fragments join those of the same way only
+ *
+ * Else one that an attacker sends in clear could become a part of a packet whose others
+ * came out of ESP, and nobody asks those whether they may come in clear.
  *
  * Context: under rcu_read_lock(), softirqs off.
  * Return: %NF_ACCEPT for a whole packet, and for what is to stay a fragment;
  * %NF_STOLEN while others of its kind are awaited; %NF_DROP without memory.
  */
-unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, bool leaves)
+unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, enum espm_defrag_way way)
 {
 	bool v4 = ip_hdr(skb)->version == 4;
+	u16 zone = zone_of(skb);
 
-	if (is_to_stay(skb))
+	if (is_to_stay(skb, way))
 		return NF_ACCEPT;
-	/* By the names of nf_defrag: no two of the three ways meet each other's fragments. */
-	if (leaves)
-		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_OUT) :
-			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_OUT);
+	/* The names that nf_defrag has for ways; of zones that nobody is in for what is opened. */
+	if (way == ESPM_DEFRAG_OUT)
+		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_OUT + zone) :
+			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_OUT + zone);
+	if (way == ESPM_DEFRAG_OPENED)
+		return v4 ? gather4(en, skb, __IP_DEFRAG_CONNTRACK_IN_END) :
+			    gather6(en, skb, __IP6_DEFRAG_CONNTRACK_IN);
 	if (nf_bridge_in_prerouting(skb))
-		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_BRIDGE_IN) :
-			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_BRIDGE_IN);
-	return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_IN) :
-		    gather6(en, skb, IP6_DEFRAG_CONNTRACK_IN);
+		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_BRIDGE_IN + zone) :
+			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_BRIDGE_IN + zone);
+	return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_IN + zone) :
+		    gather6(en, skb, IP6_DEFRAG_CONNTRACK_IN + zone);
 }

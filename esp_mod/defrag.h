@@ -16,9 +16,15 @@
 
 struct espm_net;
 
+enum espm_defrag_way {
+	ESPM_DEFRAG_IN,		/* PRE_ROUTING, in clear */
+	ESPM_DEFRAG_OPENED,	/* PRE_ROUTING, out of ESP */
+	ESPM_DEFRAG_OUT,	/* POST_ROUTING */
+};
+
 int espm_defrag_start(struct espm_net *en);
 void espm_defrag_stop(struct espm_net *en);
-unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, bool leaves);
+unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, enum espm_defrag_way way);
 
 /**
  * espm_defrag_wants() - is a packet one for espm_defrag()?

@@ -21,9 +21,9 @@
 #include "output.h"
 
 enum {
-	/* Where others track connections, fragments are put together before. */
-	PRIORITY_CLEAR4	= NF_IP_PRI_CONNTRACK_DEFRAG + 1,
-	PRIORITY_CLEAR6	= NF_IP6_PRI_CONNTRACK_DEFRAG + 1,
+	/* Before others put fragments together that are not of the same kind. */
+	PRIORITY_CLEAR4	= NF_IP_PRI_CONNTRACK_DEFRAG - 1,
+	PRIORITY_CLEAR6	= NF_IP6_PRI_CONNTRACK_DEFRAG - 1,
 	PRIORITY_CLEAR_CHANGED = NF_IP_PRI_NAT_DST + 1,
 	PRIORITY_IN	= NF_IP_PRI_CONNTRACK_HELPER - 1,
 	PRIORITY_OUT	= NF_IP_PRI_NAT_SRC - 1,
@@ -57,6 +57,9 @@ static bool is_natted(const struct sk_buff *skb)
 }
 
 /*
+ * Each hook is a function of three lines that calls its answer, softly. That of fragments
+ * (*_fragment) is another one. Both end in clear() or out(), which ask the floor below.
+ *
  * Softirqs are off on most ways to a hook, but not where NFQUEUE brings a packet back;
  * to ask is cheaper than to turn them off once more (20 instructions, five times for
  * each packet).
@@ -84,20 +87,27 @@ static bool came_in_vrf(const struct espm_net *en, const struct sk_buff *skb,
 	return netif_is_l3_master(in) && dev && IPCB(skb)->iif == dev->ifindex;
 }
 
+static bool was_opened(const struct espm_net *en, const struct nf_hook_state *state)
+{
+	return state->okfn == espm_input_transport || state->in == READ_ONCE(en->dev);
+}
+
 static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state, bool behind_nat)
 {
-	/* Opened and checked already, or it has never left this host. */
-	if (state->okfn == espm_input_transport || state->in == READ_ONCE(en->dev) ||
-	    state->in->flags & IFF_LOOPBACK || came_in_vrf(en, skb, state->in))
+	/* Checked already, or it has never left this host. */
+	if (was_opened(en, state) || state->in->flags & IFF_LOOPBACK ||
+	    came_in_vrf(en, skb, state->in))
 		return NF_ACCEPT;
 	return espm_input_ask_clear(en, skb, behind_nat) == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
 }
 
+/* Apart, as out_fragment(): whole packets do not pay for it. */
 static noinline unsigned int clear_fragment(void *priv, struct sk_buff *skb,
 					    const struct nf_hook_state *state)
 {
-	unsigned int verdict = espm_defrag(priv, skb, false);
+	unsigned int verdict = espm_defrag(priv, skb, was_opened(priv, state) ?
+						      ESPM_DEFRAG_OPENED : ESPM_DEFRAG_IN);
 
 	return verdict == NF_ACCEPT ? clear(priv, skb, state, false) : verdict;
 }
@@ -194,12 +204,17 @@ static bool is_loop_copy(const struct sk_buff *skb, const struct nf_hook_state *
 	       READ_ONCE(leave_fn) && READ_ONCE(leave_fn) != state->okfn;
 }
 
+static bool stays_here(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return state->out->flags & IFF_LOOPBACK || is_loop_copy(skb, state);
+}
+
 static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 			const struct nf_hook_state *state, bool behind_nat)
 {
 	struct espm_egress egress;
 
-	if (state->out->flags & IFF_LOOPBACK || is_loop_copy(skb, state))
+	if (stays_here(skb, state))
 		return NF_ACCEPT;
 
 	switch (espm_output_ask(en, skb, behind_nat, &egress)) {
@@ -226,8 +241,12 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 static noinline unsigned int out_fragment(void *priv, struct sk_buff *skb,
 					  const struct nf_hook_state *state)
 {
-	unsigned int verdict = espm_defrag(priv, skb, true);
+	unsigned int verdict;
 
+	/* Of a multicast packet, copy and original would take each other for the same fragment. */
+	if (stays_here(skb, state))
+		return NF_ACCEPT;
+	verdict = espm_defrag(priv, skb, ESPM_DEFRAG_OUT);
 	return verdict == NF_ACCEPT ? out(priv, skb, state, false) : verdict;
 }
 
@@ -308,8 +327,11 @@ int espm_hooks_register(struct espm_net *en)
 	for (i = 0; i < ARRAY_SIZE(hook_ops); i++)
 		en->hooks[i].priv = en;
 	err = nf_register_net_hooks(en->net, en->hooks, ARRAY_SIZE(hook_ops));
-	if (err)
+	if (err) {
+		/* Some may have been there for a moment. */
+		synchronize_net();
 		espm_defrag_stop(en);
+	}
 	return err;
 }
 

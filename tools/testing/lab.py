@@ -217,6 +217,12 @@ def ipv4(src, dst, proto, body, ttl=64, ident=1):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
 
 
+def fragment(packet, field):
+    """An IPv4 packet with that flags and offset."""
+    head = packet[:6] + struct.pack("!H", field) + packet[8:10] + bytes(2) + packet[12:20]
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + packet[20:]
+
+
 def ipv6(src, dst, proto, body, ttl=64):
     """An IPv6 packet."""
     return struct.pack("!IHBB", 6 << 28, len(body), proto, ttl) + socket.inet_pton(socket.AF_INET6, src) + \

@@ -9,13 +9,16 @@ Linux fragments and reassembles at A and B; a listener on the wire counts, and
 sends fragments again in another order.
 """
 
+import itertools
 import os
 import random
 import socket
 import struct
 import time
 
-from lab import GATES, Counts, Wire, ask, check, checksum, drain, equal, eventually, ipv6
+import esp
+from lab import (GATES, Counts, Wire, ask, check, checksum, drain, equal, eventually, fragment, ipv4, ipv6,
+                 udp, udp6)
 
 SUITE = "aes128gcm16"
 IP_NODEFRAG, IPV6_HDRINCL = 22, 36
@@ -184,10 +187,8 @@ def transport(story, v):
         with g1:
             raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
         raw.setsockopt(socket.IPPROTO_IPV6, IPV6_HDRINCL, 1)
-        # Else it would wait for the others of its kind.
-        g1.run("nft -f -", text="table ip6 raw { chain c { type filter hook output priority -450; notrack\n }\n }")
-        raw.sendto(ipv6(*ends, 44, first + bytes(64)), (ends[1], 0))
-        g1.run("nft delete table ip6 raw")
+        # Of a length that no fragment but the last one has, else it would wait for the others of its kind.
+        raw.sendto(ipv6(*ends, 44, first + bytes(60)), (ends[1], 0))
     counts.become(out_fragment=1)
     equal({d["name"]: d["value"] for d in g1.sas()[0x1001]["drops"]}, {"out_fragment": 1}, "drops of the SA")
     # A fragment of ESP alone never becomes a packet, and nothing waits for ever.
@@ -207,6 +208,74 @@ def transport(story, v):
     wire.close()
 
 
+def halves(v, ident, body):
+    """A datagram from A to B in two fragments, as packets."""
+    src, dst = INNER[v]
+    if v == 6:
+        whole = udp6(src, dst, 5001, 5002, body)[40:]
+        return [ipv6(src, dst, 44, struct.pack("!BBHI", 17, 0, at | (at == 0), ident) + part)
+                for at, part in ((0, whole[:616]), (616, whole[616:]))]
+    whole = udp(5001, 5002, body)
+    return [fragment(ipv4(src, dst, 17, part, ident=ident), at // 8 | (at == 0) << 13)
+            for at, part in ((0, whole[:616]), (616, whole[616:]))]
+
+
+def mixed(story, v, tracked):
+    """What comes in clear, and what comes out of ESP, with all that tells fragments of a packet the same."""
+    g1, g2, key, numbers = story.g1, story.g2, os.urandom(20), itertools.count(1)
+    story.tunnel(4, v)
+    g2.sa("in", 0x3001, *GATES[4], SUITE, key, more="reqid 1 esn off")
+    if tracked:
+        g2.run("nft -f -", text="table inet t { chain c { type filter hook prerouting priority 0; ct state new accept\n }\n }")
+    wire = Wire(g1, "wan", "less 1")
+    head = g2.mac("wan") + g1.mac("wan")
+    def sealed(packet):
+        body = esp.seal(SUITE, key, 0x3001, next(numbers), packet, 4 if v == 4 else 41)
+        wire.send(head + b"\x08\0" + ipv4(*GATES[4], 50, body))
+    def clear(packet):
+        wire.send(head + (b"\x08\0" if v == 4 else b"\x86\xdd") + packet)
+    # UDP's checksum does not tell
+    good, bad = (bytes(1200), bytes(1194) + b"\xff\xff\0\0\xff\xff")
+    for ident, order in ((71, "early"), (72, "late")):
+        genuine, forged = halves(v, ident, good), halves(v, ident, bad)
+        if order == "early":
+            clear(forged[1])
+            sealed(genuine[0])
+            equal(story.is_quiet(v), True, "nothing comes of half a packet and a forged half")
+            sealed(genuine[1])
+        else:
+            sealed(genuine[0])
+            clear(forged[1])
+            equal(story.is_quiet(v), True, "nothing comes of half a packet and a forged half")
+            sealed(genuine[1])
+        equal(story.far[v].recv(2000) == good, True, "the datagram is what was sealed")
+    if tracked:
+        g2.run("nft delete table inet t")
+    wire.close()
+
+
+def multicast(story):
+    """Fragments that a process makes itself, of which a copy stays on this host."""
+    g1, g2, group = story.g1, story.g2, "239.1.2.3"
+    story.tunnel(4, 4)
+    # A reverse path for what has our own source
+    members = [g1.udp(group, 5005), g2.udp(group, 5005)]
+    for sock, end in zip(members, GATES[4]):
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(end))
+    with g1:
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(GATES[4][0]))
+    data = os.urandom(1200)
+    whole = udp(5004, 5005, data)
+    for at, part in ((0, whole[:616]), (616, whole[616:])):
+        packet = ipv4(GATES[4][0], group, 17, part, ident=73, ttl=1)
+        raw.sendto(fragment(packet, at // 8 | (at == 0) << 13), (group, 0))
+    for sock, where in zip(members, ("g1", "g2")):
+        equal(sock.recv(2000) == data, True, f"the datagram on {where}")
+    for each in (raw, *members):
+        each.close()
+
+
 def main(lab):
     story = Story(lab)
     with lab.test("inside", "datagrams that hosts send in fragments pass tunnels of each family inside of each, "
@@ -220,3 +289,11 @@ def main(lab):
     for v in (4, 6):
         with lab.test(f"transport/ipv{v}", "transport mode seals whole datagrams, and no fragment"):
             transport(story, v)
+    for v in (4, 6):
+        for tracked in (False, True):
+            with lab.test(f"mixed/ipv{v}{'/tracked' if tracked else ''}",
+                          "a fragment in clear never becomes a part of a packet that came out of ESP" +
+                          (", where connections are tracked, too" if tracked else "")):
+                mixed(story, v, tracked)
+    with lab.test("multicast", "a multicast datagram that a process sends in fragments leaves, and stays as well"):
+        multicast(story)

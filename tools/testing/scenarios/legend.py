@@ -20,7 +20,7 @@ import subprocess
 
 import esp
 from client import Client
-from lab import Counts, Wire, ask, check, checksum, equal, eventually, ipv4, ipv6, marked, udp, udp6
+from lab import Counts, Wire, ask, check, checksum, equal, eventually, fragment, ipv4, ipv6, marked, udp, udp6
 
 SUITE = "aes128gcm16"
 PACKET_VNET_HDR, SOL_PACKET = 15, 263
@@ -91,12 +91,6 @@ class Story:
 def inner(sport=5001, dport=5002, body=b"inside"):
     """A packet that g2's policies want from reqid 1."""
     return ipv4("10.1.0.2", "10.2.0.2", 17, udp(sport, dport, body))
-
-
-def fragment(packet, field):
-    """An IPv4 packet with that flags and offset."""
-    head = packet[:6] + struct.pack("!H", field) + packet[8:10] + bytes(2) + packet[12:20]
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + packet[20:]
 
 
 @contextlib.contextmanager
