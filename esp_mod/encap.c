@@ -58,24 +58,6 @@ int espm_encap_own(struct sk_buff *skb, u32 headroom, u32 tailroom)
 	return skb_linearize(skb);
 }
 
-/**
- * espm_encap_is_of() - has a packet the addresses of an SA's packets?
- * @skb: a packet of the path's family
- * @path: the SA's path
- *
- * NAT may have changed them.
- *
- * Context: any.
- */
-bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_path *path)
-{
-	if (path->name.family == AF_INET)
-		return ip_hdr(skb)->saddr == path->src.v4 &&
-		       ip_hdr(skb)->daddr == path->name.dst.v4;
-	return ipv6_addr_equal(&ipv6_hdr(skb)->saddr, &path->src.v6) &&
-	       ipv6_addr_equal(&ipv6_hdr(skb)->daddr, &path->name.dst.v6);
-}
-
 static struct dst_entry *route4(struct espm_path *path, union espm_addr *src)
 {
 	struct flowi4 fl = {

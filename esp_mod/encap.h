@@ -6,12 +6,14 @@
 #ifndef _ESPM_ENCAP_H
 #define _ESPM_ENCAP_H
 
+#include <linux/ip.h>
 #include <linux/skbuff.h>
+#include <net/ipv6.h>
 #include "hdr.h"
+#include "path.h"
 
 struct dst_entry;
 struct espm_op;
-struct espm_path;
 struct espm_sa;
 
 /**
@@ -48,9 +50,26 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_path *path, u32
 			  u32 next_at, bool df, u16 ident);
 void espm_encap_send(struct espm_op *op);
 void espm_encap_send_keepalive(struct espm_sa *sa);
-bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_path *path);
 u32 espm_encap_mtu(struct espm_sa *sa);
 struct espm_origin espm_encap_origin(const struct sk_buff *skb);
 void espm_encap_forget(const struct sk_buff *skb);
+
+/**
+ * espm_encap_is_of() - has a packet the addresses of an SA's packets?
+ * @skb: a packet of the path's family
+ * @path: the SA's path
+ *
+ * NAT may have changed them.
+ *
+ * Context: any.
+ */
+static inline bool espm_encap_is_of(const struct sk_buff *skb, const struct espm_path *path)
+{
+	if (path->name.family == AF_INET)
+		return ip_hdr(skb)->saddr == path->src.v4 &&
+		       ip_hdr(skb)->daddr == path->name.dst.v4;
+	return ipv6_addr_equal(&ipv6_hdr(skb)->saddr, &path->src.v6) &&
+	       ipv6_addr_equal(&ipv6_hdr(skb)->daddr, &path->name.dst.v6);
+}
 
 #endif /* _ESPM_ENCAP_H */
