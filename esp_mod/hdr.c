@@ -9,51 +9,12 @@
 #include "hdr.h"
 
 enum {
-	IPV4_DF		= 0x4000,
 	IPV4_OFFSET	= 0x1fff,
-	IPV4_MIN_IHL	= 5,
 	TCP_END		= 0,
 	TCP_NOP		= 1,
 	TCP_MSS		= 2,
 	TCP_MSS_LEN	= 4,
 };
-
-/**
- * espm_hdr_build4() - write an outer IPv4 header
- * @ip: 20 bytes
- * @o: what to write
- *
- * Length, identification and checksum are left to the sender of the packet.
- */
-void espm_hdr_build4(struct iphdr *ip, const struct espm_hdr_outer *o)
-{
-	memset(ip, 0, sizeof(*ip));
-	ip->version = 4;
-	ip->ihl = IPV4_MIN_IHL;
-	ip->tos = o->tos;
-	ip->frag_off = o->df ? cpu_to_be16(IPV4_DF) : 0;
-	ip->ttl = o->ttl;
-	ip->protocol = o->protocol;
-	ip->saddr = o->src->v4;
-	ip->daddr = o->dst->v4;
-}
-
-/**
- * espm_hdr_build6() - write an outer IPv6 header
- * @ip: 40 bytes
- * @o: what to write
- *
- * The length is left to the sender of the packet.
- */
-void espm_hdr_build6(struct ipv6hdr *ip, const struct espm_hdr_outer *o)
-{
-	*(__be32 *)ip = cpu_to_be32(6 << 28 | o->tos << 20) | o->label;
-	ip->payload_len = 0;
-	ip->nexthdr = o->protocol;
-	ip->hop_limit = o->ttl;
-	ip->saddr = o->src->v6;
-	ip->daddr = o->dst->v6;
-}
 
 /**
  * espm_hdr_ecn_open() - ECN field of an inner packet that leaves its tunnel
@@ -82,7 +43,7 @@ static int inner_len4(const struct iphdr *ip, u32 avail)
 {
 	u32 total;
 
-	if (avail < sizeof(*ip) || ip->version != 4 || ip->ihl < IPV4_MIN_IHL)
+	if (avail < sizeof(*ip) || ip->version != 4 || ip->ihl < ESPM_IPV4_MIN_IHL)
 		return -EINVAL;
 	total = be16_to_cpu(ip->tot_len);
 	if (total < ip->ihl * 4u || total > avail)
@@ -117,32 +78,6 @@ int espm_hdr_inner_len(const u8 *packet, u32 avail, u8 next)
 	if (next == IPPROTO_IPIP)
 		return inner_len4((const struct iphdr *)packet, avail);
 	return inner_len6((const struct ipv6hdr *)packet, avail);
-}
-
-/**
- * espm_hdr_tos() - traffic class of a packet
- * @packet: an IPv4 or IPv6 header
- *
- * Return: DSCP and ECN.
- */
-u8 espm_hdr_tos(const u8 *packet)
-{
-	if (packet[0] >> 4 == 4)
-		return ((const struct iphdr *)packet)->tos;
-	return be16_to_cpu(*(const __be16 *)packet) >> 4;
-}
-
-/**
- * espm_hdr_df() - whether a packet must not be fragmented on its way
- * @packet: an IPv4 or IPv6 header
- *
- * Return: the IPv4 DF bit; true for IPv6.
- */
-bool espm_hdr_df(const u8 *packet)
-{
-	if (packet[0] >> 4 == 4)
-		return ((const struct iphdr *)packet)->frag_off & cpu_to_be16(IPV4_DF);
-	return true;
 }
 
 /* Where a packet's TCP header begins, or 0: other protocols, fragments, extension headers. */

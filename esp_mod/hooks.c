@@ -204,7 +204,7 @@ static bool is_loop_copy(const struct sk_buff *skb, const struct nf_hook_state *
 	       READ_ONCE(leave_fn) && READ_ONCE(leave_fn) != state->okfn;
 }
 
-static bool stays_here(const struct sk_buff *skb, const struct nf_hook_state *state)
+static __always_inline bool stays_here(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	return state->out->flags & IFF_LOOPBACK || is_loop_copy(skb, state);
 }
