@@ -124,22 +124,6 @@ static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_h
 	return softly(clear_first, priv, skb, state);
 }
 
-/* What destination NAT, or the way back of source NAT, has changed, is asked again. */
-static unsigned int clear_changed(void *priv, struct sk_buff *skb,
-				  const struct nf_hook_state *state)
-{
-	if (is_natted(skb))
-		return clear(priv, skb, state, true);
-	espm_input_recall_route(priv, skb);
-	return NF_ACCEPT;
-}
-
-static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
-				      const struct nf_hook_state *state)
-{
-	return softly(clear_changed, priv, skb, state);
-}
-
 static bool is_icmp(const struct sk_buff *skb)
 {
 	return ip_hdr(skb)->version == 4 ? ip_hdr(skb)->protocol == IPPROTO_ICMP :
@@ -182,12 +166,50 @@ static unsigned int ask_in(void *priv, struct sk_buff *skb, const struct nf_hook
 	return softly(in, priv, skb, state);
 }
 
+static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
+				      const struct nf_hook_state *state);
+
+/*
+ * Is our hook at LOCAL_IN the next thing that a packet for this host would meet: no other
+ * hook before it, or beside it, no IP options, no VRF? Then it is asked at once (spares
+ * 180 instructions).
+ */
+static bool is_next(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct netns_nf *nf = &state->net->nf;
+	bool v4 = state->pf == NFPROTO_IPV4;
+	struct nf_hook_entries __rcu *const *hooks = v4 ? nf->hooks_ipv4 : nf->hooks_ipv6;
+	const struct nf_hook_entries *here = rcu_dereference(hooks[NF_INET_PRE_ROUTING]);
+	const struct nf_hook_entries *next = rcu_dereference(hooks[NF_INET_LOCAL_IN]);
+
+	return here && here->hooks[here->num_hook_entries - 1].hook == ask_clear_changed &&
+	       next && next->num_hook_entries == 1 && skb->pkt_type == PACKET_HOST &&
+	       (!v4 || ip_hdr(skb)->ihl == 5) && !netif_is_l3_slave(skb->dev);
+}
+
+/* What destination NAT, or the way back of source NAT, has changed, is asked again. */
+static unsigned int clear_changed(void *priv, struct sk_buff *skb,
+				  const struct nf_hook_state *state)
+{
+	if (is_natted(skb))
+		return clear(priv, skb, state, true);
+	if (espm_input_recall_route(priv, skb) && is_next(skb, state))
+		return in(priv, skb, state);
+	return NF_ACCEPT;
+}
+
+static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
+				      const struct nf_hook_state *state)
+{
+	return softly(clear_changed, priv, skb, state);
+}
+
 /*
  * Of a broadcast or multicast packet, IPv4 sends a copy to this host itself, with
  * another continuation than that of all packets that leave; which that is, packets
  * for one host show. What stays inside of the host needs no ESP.
  */
-static bool is_loop_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
+static __always_inline bool is_loop_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	static int (*leave_fn)(struct net *net, struct sock *sk, struct sk_buff *skb);
 	const struct dst_entry *dst = skb_dst(skb);

@@ -295,20 +295,23 @@ static bool came_as(const struct espm_arrival *last, const struct sk_buff *skb)
  * (spares 400 instructions). A bridge has a route of its own for what only passes it.
  *
  * Context: under rcu_read_lock(), softirqs off.
+ * Return: whether it has one now.
  */
-void espm_input_recall_route(struct espm_net *en, struct sk_buff *skb)
+bool espm_input_recall_route(struct espm_net *en, struct sk_buff *skb)
 {
 	const struct espm_arrival *last;
 	const struct espm_path *path;
 	u32 esp;
 
 	if (skb_dst(skb) || nf_bridge_info_exists(skb))
-		return;
+		return false;
 	path = find_last(en, skb, &esp);
 	last = path ? rcu_dereference(path->arrival) : NULL;
-	if (last && came_as(last, skb) &&
-	    (!last->dst->obsolete || last->dst->ops->check(last->dst, last->cookie)))
-		skb_dst_set_noref(skb, last->dst);
+	if (!last || !came_as(last, skb) ||
+	    (last->dst->obsolete && !last->dst->ops->check(last->dst, last->cookie)))
+		return false;
+	skb_dst_set_noref(skb, last->dst);
+	return true;
 }
 
 /*

@@ -27,7 +27,7 @@ struct espm_ingress {
 enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, bool behind_nat);
 void espm_input_explain(struct espm_net *en, const struct espm_flow *flow,
 			struct espm_explained *told);
-void espm_input_recall_route(struct espm_net *en, struct sk_buff *skb);
+bool espm_input_recall_route(struct espm_net *en, struct sk_buff *skb);
 enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 				struct espm_ingress *ingress);
 void espm_input(const struct espm_ingress *ingress, struct sk_buff *skb);

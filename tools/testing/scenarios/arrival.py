@@ -6,6 +6,8 @@
   2001:db8:1::2  2001:db8::1   2001:db8::2    2001:db8:2::2
 """
 
+import time
+
 from lab import GATES, Wire, ask, check, drain, equal, eventually
 
 LEN = {4: 24, 6: 64}
@@ -92,6 +94,43 @@ def send_elsewhere(lab, gates, near, far, b):
     ask(near, far, b"again")
 
 
+def be_watched(lab, gates, near, far, family):
+    """Rules that come later, where ESP would have gone by while nobody stood there."""
+    lab.shape(*gates, family, 4)
+    g2 = gates[1]
+    ask(near, far, b"before")
+    send(near, b"before")
+    equal(settle(far), PACKETS, "packets at B")
+    for hook in ("input", "prerouting"):
+        g2.run("nft -f -", text=f"""table inet watch {{
+            chain c {{ type filter hook {hook} priority 0
+                meta l4proto esp counter
+            }}
+        }}""")
+        send(near, b"watched")
+        equal(settle(far), PACKETS, f"packets at B, with a rule at {hook}")
+        said = g2.run("nft list table inet watch").stdout
+        check(f"counter packets {PACKETS} " in said, f"at {hook}: {said}")
+        g2.run("nft -f -", text="table inet watch { chain c { meta l4proto esp drop\n }\n }")
+        before = g2.sas()[0x1001]["packets"]
+        send(near, b"refused")
+        time.sleep(0.2)
+        equal(drain(far), 0, f"packets at B, refused at {hook}")
+        equal(g2.sas()[0x1001]["packets"], before, "packets that g2 opened")
+        g2.run("nft delete table inet watch")
+    ask(near, far, b"after")
+
+
+def settle(sock):
+    """Packets that come, until none comes any more."""
+    found, more = 0, 1
+    while more:
+        time.sleep(0.1)
+        more = drain(sock)
+        found += more
+    return found
+
+
 def main(lab):
     a, g1, g2, b = lab.sites(both=True)
     gates = (g1, g2)
@@ -100,6 +139,8 @@ def main(lab):
         with lab.test(f"address/{family}", f"IPv{family}: no packet is opened for an address that this host has no more"):
             lab.shape(*gates, family, 4)
             lose_address(gates, near, far, family)
+        with lab.test(f"watched/{family}", f"IPv{family}: rules in INPUT and PREROUTING see and refuse ESP as soon as they are there"):
+            be_watched(lab, gates, near, far, family)
     with lab.test("rewritten", "ESP whose destination a rule changes before routing goes there"):
         send_elsewhere(lab, gates, near, far, b)
     with lab.test("device", "by another device than the last one a packet has to pass rp_filter itself"):
