@@ -12,6 +12,16 @@
 #include "defrag.h"
 #include "netns.h"
 
+/*
+ * Queues that nobody else puts fragments into, but one who tracks bridged connections in
+ * the last zones. Numbers outside of such ranges have ICMP errors sent for what is only
+ * forwarded.
+ */
+enum {
+	OURS4	= __IP_DEFRAG_CONNTRACK_BRIDGE_IN - ESPM_DEFRAG_OUT,
+	OURS6	= __IP6_DEFRAG_CONNTRACK_BRIDGE_IN - ESPM_DEFRAG_OUT,
+};
+
 /**
  * espm_defrag_start() - have reassembly at hand
  * @en: the namespace, locked, before its hooks
@@ -44,14 +54,14 @@ void espm_defrag_stop(struct espm_net *en)
 }
 
 /*
- * As for nf_defrag: what a rule before it does not track, and what a socket sends so. On the
- * way out the mark of the rule says nothing: it may have come behind that place.
+ * As for nf_defrag: what a rule before it does not track, and what a socket sends so. Of what
+ * this host sends the mark of a rule says nothing: it may have come behind that place.
  */
 static bool is_to_stay(const struct sk_buff *skb, enum espm_defrag_way way)
 {
 	const struct sock *sk = skb->sk;
 
-	if (way != ESPM_DEFRAG_OUT)
+	if (way != ESPM_DEFRAG_OUT || skb->skb_iif)
 		return skb_get_nfct(skb) == IP_CT_UNTRACKED;
 	return sk && sk_fullsock(sk) && sk->sk_family == PF_INET && espm_compat_nodefrag(sk);
 }
@@ -106,16 +116,13 @@ unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, enum espm_def
 
 	if (is_to_stay(skb, way))
 		return NF_ACCEPT;
-	/* The names that nf_defrag has for ways; of zones that nobody is in for what is opened. */
 	if (way == ESPM_DEFRAG_OUT)
 		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_OUT + zone) :
 			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_OUT + zone);
-	if (way == ESPM_DEFRAG_OPENED)
-		return v4 ? gather4(en, skb, __IP_DEFRAG_CONNTRACK_IN_END) :
-			    gather6(en, skb, __IP6_DEFRAG_CONNTRACK_IN);
+	if (way == ESPM_DEFRAG_IN && zone)
+		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_IN + zone) :
+			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_IN + zone);
 	if (nf_bridge_in_prerouting(skb))
-		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_BRIDGE_IN + zone) :
-			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_BRIDGE_IN + zone);
-	return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_IN + zone) :
-		    gather6(en, skb, IP6_DEFRAG_CONNTRACK_IN + zone);
+		way = ESPM_DEFRAG_BRIDGED;
+	return v4 ? gather4(en, skb, OURS4 + way) : gather6(en, skb, OURS6 + way);
 }

@@ -17,7 +17,8 @@
 struct espm_net;
 
 enum espm_defrag_way {
-	ESPM_DEFRAG_IN,		/* PRE_ROUTING, in clear */
+	ESPM_DEFRAG_IN,		/* PRE_ROUTING, in clear; told from a bridge's by espm_defrag() */
+	ESPM_DEFRAG_BRIDGED,	/* the same, if it only passes a bridge */
 	ESPM_DEFRAG_OPENED,	/* PRE_ROUTING, out of ESP */
 	ESPM_DEFRAG_OUT,	/* POST_ROUTING */
 };

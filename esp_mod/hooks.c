@@ -171,8 +171,8 @@ static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
 
 /*
  * Is our hook at LOCAL_IN the next thing that a packet for this host would meet: no other
- * hook before it, or beside it, no IP options, no VRF? Then it is asked at once (spares
- * 180 instructions).
+ * hook before it, or beside it, no IP options, no VRF, no program of the route? Then it is
+ * asked at once (spares 150 instructions).
  */
 static bool is_next(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
@@ -184,7 +184,8 @@ static bool is_next(const struct sk_buff *skb, const struct nf_hook_state *state
 
 	return here && here->hooks[here->num_hook_entries - 1].hook == ask_clear_changed &&
 	       next && next->num_hook_entries == 1 && skb->pkt_type == PACKET_HOST &&
-	       (!v4 || ip_hdr(skb)->ihl == 5) && !netif_is_l3_slave(skb->dev);
+	       (!v4 || ip_hdr(skb)->ihl == 5) && !netif_is_l3_slave(skb->dev) &&
+	       !skb_dst(skb)->lwtstate;
 }
 
 /* What destination NAT, or the way back of source NAT, has changed, is asked again. */

@@ -252,10 +252,13 @@ static bool is_usual(struct sk_buff *skb)
 	const struct iphdr *ip = ip_hdr(skb);
 	u32 at = ip->version == 4 ? ip_hdrlen(skb) : sizeof(struct ipv6hdr);
 	u8 proto = ip->version == 4 ? ip->protocol : ipv6_hdr(skb)->nexthdr;
+	u32 len = at + ESPM_UDP_LEN + ESPM_HDR_LEN;
 	const struct udphdr *udp;
 
-	if ((proto != IPPROTO_ESP && proto != IPPROTO_UDP) ||
-	    !pskb_may_pull(skb, at + ESPM_UDP_LEN + ESPM_HDR_LEN))
+	if (proto != IPPROTO_ESP && proto != IPPROTO_UDP)
+		return false;
+	/* Trains that GRO has made are somebody else's to take apart. */
+	if (skb_headlen(skb) < len && (skb_has_frag_list(skb) || !pskb_may_pull(skb, len)))
 		return false;
 	udp = (void *)skb->data + at;
 	return proto == IPPROTO_ESP || udp->dest == htons(ESPM_PORT_NATT);
@@ -295,7 +298,7 @@ static bool came_as(const struct espm_arrival *last, const struct sk_buff *skb)
  * (spares 400 instructions). A bridge has a route of its own for what only passes it.
  *
  * Context: under rcu_read_lock(), softirqs off.
- * Return: whether it has one now.
+ * Return: whether it has one now, and is of a tunnel, which keeps nothing of what is outside.
  */
 bool espm_input_recall_route(struct espm_net *en, struct sk_buff *skb)
 {
@@ -311,7 +314,7 @@ bool espm_input_recall_route(struct espm_net *en, struct sk_buff *skb)
 	    (last->dst->obsolete && !last->dst->ops->check(last->dst, last->cookie)))
 		return false;
 	skb_dst_set_noref(skb, last->dst);
-	return true;
+	return path->sa->mode == ESPM_MODE_TUNNEL;
 }
 
 /*
