@@ -210,7 +210,8 @@ static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
  * another continuation than that of all packets that leave; which that is, packets
  * for one host show. What stays inside of the host needs no ESP.
  */
-static __always_inline bool is_loop_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
+static __always_inline bool is_loop_copy(const struct sk_buff *skb,
+					 const struct nf_hook_state *state)
 {
 	static int (*leave_fn)(struct net *net, struct sock *sk, struct sk_buff *skb);
 	const struct dst_entry *dst = skb_dst(skb);

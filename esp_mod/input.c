@@ -214,7 +214,7 @@ static bool is_of(const struct sk_buff *skb, const struct espm_path *path,
 		      !path->encap_dport);
 }
 
-/* The same of another SA, which is the last one then; apart, so that the last one's packets do not pay for it. */
+/* The same of another SA, which is the last one then. Apart: the last one's do not pay for it. */
 static noinline struct espm_path *find_other(struct espm_net *en, const struct sk_buff *skb)
 {
 	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
@@ -389,7 +389,7 @@ static enum espm_answer judge(const struct espm_policy *policy, enum espm_match 
 	}
 }
 
-/* espm_input_ask_clear() of what is not known; apart, so that what is does not pay for its variables. */
+/* espm_input_ask_clear() of what is not known. Apart: what is does not pay for its variables. */
 static noinline enum espm_answer ask_clear_anew(struct espm_net *en, struct sk_buff *skb,
 						unsigned long gen, bool behind_nat)
 {

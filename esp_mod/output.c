@@ -203,7 +203,7 @@ decide:
 	return answer;
 }
 
-/* espm_output_ask() of what is not known; apart, so that what is does not pay for its variables. */
+/* espm_output_ask() of what is not known. Apart: what is does not pay for its variables. */
 static noinline enum espm_answer ask_anew(struct espm_net *en, struct sk_buff *skb,
 					  unsigned long gen, struct espm_origin *origin,
 					  bool behind_nat, struct espm_egress *egress)
