@@ -184,7 +184,7 @@ static bool is_next(const struct sk_buff *skb, const struct nf_hook_state *state
 
 	return here && here->hooks[here->num_hook_entries - 1].hook == ask_clear_changed &&
 	       next && next->num_hook_entries == 1 && skb->pkt_type == PACKET_HOST &&
-	       (!v4 || ip_hdr(skb)->ihl == 5) && !netif_is_l3_slave(skb->dev) &&
+	       (!v4 || ip_hdr(skb)->ihl == ESPM_IPV4_MIN_IHL) && !netif_is_l3_slave(skb->dev) &&
 	       !skb_dst(skb)->lwtstate;
 }
 

@@ -84,6 +84,17 @@ static bool find_upper6(const struct sk_buff *skb, u32 *next_at, u32 *upper, u8 
 	}
 }
 
+/* The protocol behind the IP header, and where that begins. */
+static __always_inline u8 read_proto(const struct sk_buff *skb, u32 *at)
+{
+	if (ip_hdr(skb)->version == 4) {
+		*at = ip_hdrlen(skb);
+		return ip_hdr(skb)->protocol;
+	}
+	*at = sizeof(struct ipv6hdr);
+	return ipv6_hdr(skb)->nexthdr;
+}
+
 /*
  * Where the ESP header is, if that is easily seen, in a packet of an SA with a source;
  * else 0, which means nothing.
@@ -91,21 +102,13 @@ static bool find_upper6(const struct sk_buff *skb, u32 *next_at, u32 *upper, u8 
 static u32 find_esp_of(const struct sk_buff *skb, const struct espm_path *path)
 {
 	const struct iphdr *ip = ip_hdr(skb);
+	bool v4 = ip->version == 4;
 	const struct udphdr *udp;
 	u32 at;
-	u8 proto;
+	u8 proto = read_proto(skb, &at);
 
-	if (ip->version == 4) {
-		if (path->name.family != AF_INET || ip_is_fragment(ip))
-			return 0;
-		at = ip_hdrlen(skb);
-		proto = ip->protocol;
-	} else {
-		if (path->name.family != AF_INET6)
-			return 0;
-		at = sizeof(struct ipv6hdr);
-		proto = ipv6_hdr(skb)->nexthdr;
-	}
+	if (path->name.family != (v4 ? AF_INET : AF_INET6) || (v4 && ip_is_fragment(ip)))
+		return 0;
 	if (skb_headlen(skb) < at + ESPM_UDP_LEN + ESPM_HDR_LEN)
 		return 0;
 	if (path->encap_dport) {
@@ -218,19 +221,14 @@ static bool is_of(const struct sk_buff *skb, const struct espm_path *path,
 static noinline struct espm_path *find_other(struct espm_net *en, const struct sk_buff *skb)
 {
 	struct espm_sa_name name = { .dir = ESPM_DIR_IN };
-	const struct iphdr *ip = ip_hdr(skb);
 	struct espm_path *path;
 	u32 at;
-	u8 proto;
+	u8 proto = read_proto(skb, &at);
 
-	if (ip->version == 4) {
-		at = ip_hdrlen(skb);
-		proto = ip->protocol;
+	if (ip_hdr(skb)->version == 4) {
 		name.family = AF_INET;
-		name.dst.v4 = ip->daddr;
+		name.dst.v4 = ip_hdr(skb)->daddr;
 	} else {
-		at = sizeof(struct ipv6hdr);
-		proto = ipv6_hdr(skb)->nexthdr;
 		name.family = AF_INET6;
 		name.dst.v6 = ipv6_hdr(skb)->daddr;
 	}
@@ -249,9 +247,8 @@ static noinline struct espm_path *find_other(struct espm_net *en, const struct s
  */
 static bool is_usual(struct sk_buff *skb)
 {
-	const struct iphdr *ip = ip_hdr(skb);
-	u32 at = ip->version == 4 ? ip_hdrlen(skb) : sizeof(struct ipv6hdr);
-	u8 proto = ip->version == 4 ? ip->protocol : ipv6_hdr(skb)->nexthdr;
+	u32 at;
+	u8 proto = read_proto(skb, &at);
 	u32 len = at + ESPM_UDP_LEN + ESPM_HDR_LEN;
 	const struct udphdr *udp;
 

@@ -208,16 +208,23 @@ def transport(story, v):
     wire.close()
 
 
+def halves4(src, dst, ident, whole, ttl=64):
+    """A datagram in two fragments of IPv4."""
+    return [fragment(ipv4(src, dst, 17, part, ttl=ttl, ident=ident), at // 8 | (at == 0) << 13)
+            for at, part in ((0, whole[:616]), (616, whole[616:]))]
+
+
+def halves6(src, dst, ident, whole):
+    """The same of IPv6."""
+    return [ipv6(src, dst, 44, struct.pack("!BBHI", 17, 0, at | (at == 0), ident) + part)
+            for at, part in ((0, whole[:616]), (616, whole[616:]))]
+
+
 def halves(v, ident, body):
     """A datagram from A to B in two fragments, as packets."""
-    src, dst = INNER[v]
-    if v == 6:
-        whole = udp6(src, dst, 5001, 5002, body)[40:]
-        return [ipv6(src, dst, 44, struct.pack("!BBHI", 17, 0, at | (at == 0), ident) + part)
-                for at, part in ((0, whole[:616]), (616, whole[616:]))]
-    whole = udp(5001, 5002, body)
-    return [fragment(ipv4(src, dst, 17, part, ident=ident), at // 8 | (at == 0) << 13)
-            for at, part in ((0, whole[:616]), (616, whole[616:]))]
+    if v == 4:
+        return halves4(*INNER[4], ident, udp(5001, 5002, body))
+    return halves6(*INNER[6], ident, udp6(*INNER[6], 5001, 5002, body)[40:])
 
 
 def mixed(story, v, tracked):
@@ -236,18 +243,13 @@ def mixed(story, v, tracked):
         wire.send(head + (b"\x08\0" if v == 4 else b"\x86\xdd") + packet)
     # UDP's checksum does not tell
     good, bad = (bytes(1200), bytes(1194) + b"\xff\xff\0\0\xff\xff")
-    for ident, order in ((71, "early"), (72, "late")):
+    for ident, forged_first in ((71, True), (72, False)):
         genuine, forged = halves(v, ident, good), halves(v, ident, bad)
-        if order == "early":
-            clear(forged[1])
-            sealed(genuine[0])
-            equal(story.is_quiet(v), True, "nothing comes of half a packet and a forged half")
-            sealed(genuine[1])
-        else:
-            sealed(genuine[0])
-            clear(forged[1])
-            equal(story.is_quiet(v), True, "nothing comes of half a packet and a forged half")
-            sealed(genuine[1])
+        steps = [(clear, forged[1]), (sealed, genuine[0])]
+        for put, half in steps if forged_first else reversed(steps):
+            put(half)
+        equal(story.is_quiet(v), True, "nothing comes of half a packet and a forged half")
+        sealed(genuine[1])
         equal(story.far[v].recv(2000) == good, True, "the datagram is what was sealed")
     if tracked:
         g2.run("nft delete table inet t")
@@ -258,7 +260,6 @@ def multicast(story):
     """Fragments that a process makes itself, of which a copy stays on this host."""
     g1, g2, group = story.g1, story.g2, "239.1.2.3"
     story.tunnel(4, 4)
-    # A reverse path for what has our own source
     members = [g1.udp(group, 5005), g2.udp(group, 5005)]
     for sock, end in zip(members, GATES[4]):
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(end))
@@ -266,10 +267,8 @@ def multicast(story):
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(GATES[4][0]))
     data = os.urandom(1200)
-    whole = udp(5004, 5005, data)
-    for at, part in ((0, whole[:616]), (616, whole[616:])):
-        packet = ipv4(GATES[4][0], group, 17, part, ident=73, ttl=1)
-        raw.sendto(fragment(packet, at // 8 | (at == 0) << 13), (group, 0))
+    for half in halves4(GATES[4][0], group, 73, udp(5004, 5005, data), ttl=1):
+        raw.sendto(half, (group, 0))
     for sock, where in zip(members, ("g1", "g2")):
         equal(sock.recv(2000) == data, True, f"the datagram on {where}")
     for each in (raw, *members):
