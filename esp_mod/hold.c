@@ -51,7 +51,7 @@ static struct hold *begin(struct espm_net *en, const struct espm_policy *policy)
 {
 	struct hold *hold;
 
-	if (en->holds_n >= HOLDS)
+	if (en->holds_n >= HOLDS || en->hold_closed)
 		return NULL;
 	hold = kzalloc(sizeof(*hold), GFP_ATOMIC);
 	if (!hold)
@@ -268,13 +268,19 @@ void espm_hold_init(struct espm_net *en,
 }
 
 /**
- * espm_hold_exit() - a namespace ends: what waits is dropped
- * @en: the namespace, without hooks
+ * espm_hold_exit() - a namespace ends: what waits is dropped, and nothing waits any more
+ * @en: the namespace
+ *
+ * While its devices are there, and before connection tracking ends, which waits for the
+ * entries of these packets.
  *
  * Context: process, sleeps.
  */
 void espm_hold_exit(struct espm_net *en)
 {
+	spin_lock_bh(&en->hold_lock);
+	en->hold_closed = true;
+	spin_unlock_bh(&en->hold_lock);
 	cancel_delayed_work_sync(&en->hold_work);
 	espm_hold_drop(en);
 }

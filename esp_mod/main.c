@@ -14,6 +14,7 @@
 #include "netlink.h"
 #include "netns.h"
 #include "notify.h"
+#include "offload.h"
 #include "spread.h"
 
 static unsigned int net_id;
@@ -108,6 +109,7 @@ static void __net_exit end_sas(struct list_head *nets)
 	}
 	list_for_each_entry(net, nets, exit_list) {
 		en = espm_net_of(net);
+		espm_hold_exit(en);
 		espm_sa_await(en);
 		espm_dev_destroy(en);
 	}
@@ -125,7 +127,6 @@ static void __net_exit end_nets(struct list_head *nets)
 	espm_hooks_unregister(nets);
 	list_for_each_entry(net, nets, exit_list) {
 		en = espm_net_of(net);
-		espm_hold_exit(en);
 		mutex_lock(&en->lock);
 		espm_spd_flush(en);
 		mutex_unlock(&en->lock);
@@ -161,9 +162,12 @@ static int __init espm_init(void)
 	err = espm_spread_init();
 	if (err)
 		goto err_sa;
-	err = espm_dev_init();
+	err = espm_offload_init();
 	if (err)
 		goto err_spread;
+	err = espm_dev_init();
+	if (err)
+		goto err_offload;
 	/* Devices end before subsystems. */
 	err = register_pernet_subsys(&net_ops);
 	if (err)
@@ -182,6 +186,8 @@ err_net:
 	unregister_pernet_subsys(&net_ops);
 err_dev:
 	espm_dev_exit();
+err_offload:
+	espm_offload_exit();
 err_spread:
 	espm_spread_exit();
 err_sa:
@@ -195,6 +201,7 @@ static void __exit espm_exit(void)
 	unregister_pernet_device(&sas_ops);
 	unregister_pernet_subsys(&net_ops);
 	espm_dev_exit();
+	espm_offload_exit();
 	espm_spread_exit();
 	espm_sa_exit();
 	espm_crypto_exit();

@@ -11,6 +11,7 @@
 #include "netlink_gen.h"
 #include "netns.h"
 #include "notify.h"
+#include "offload.h"
 
 /**
  * struct step - one change
@@ -578,6 +579,8 @@ static int run(struct transaction *t)
 		make(t);
 	}
 	mutex_unlock(&t->en->lock);
+	if (!err && t->policies)
+		espm_offload_review(t->en);
 	if (err)
 		free_sas(t, seen);
 	else if (t->policy_ends)

@@ -35,8 +35,9 @@ enum { ESPM_HOOKS = 10 };
  * @sas_gone: woken when @sas falls to zero
  * @events: SAs of which something waits to be told, a reference each
  * @tell: the worker that tells
- * @hold_lock: guards @holds, @holds_n and @wishes
+ * @hold_lock: guards @holds, @hold_closed, @holds_n and @wishes
  * @holds: what waits for SAs, by reqid
+ * @hold_closed: nothing may wait any more
  * @holds_n: how many those are
  * @wishes: SAs that were asked for so far
  * @hold_work: the worker that asks, and that ends the waiting
@@ -64,6 +65,7 @@ struct espm_net {
 	struct work_struct tell;
 	spinlock_t hold_lock;	/* what waits for SAs */
 	struct list_head holds;
+	bool hold_closed;
 	u32 holds_n;
 	u32 wishes;
 	struct delayed_work hold_work;
