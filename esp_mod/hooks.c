@@ -8,7 +8,9 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_queue.h>
 #include <net/route.h>
+#include <net/sock.h>
 #include "compat.h"
 #include "defrag.h"
 #include "drop.h"
@@ -18,6 +20,7 @@
 #include "input.h"
 #include "main.h"
 #include "netns.h"
+#include "offload.h"
 #include "output.h"
 
 enum {
@@ -32,7 +35,7 @@ enum {
 
 /*
  * Connection tracking confirms a flow behind the last hook, which a stolen
- * packet never sees: its flow would be NEW for ever. So it is done here; what
+ * packet does not see at LOCAL_IN: its flow would be NEW for ever. So it is done here; what
  * comes out of ESP, or of the seal, is another packet and starts afresh.
  */
 static bool settle_conntrack(struct sk_buff *skb)
@@ -97,9 +100,23 @@ static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
 {
 	/* Checked already, or it has never left this host. */
 	if (was_opened(en, state) || state->in->flags & IFF_LOOPBACK ||
-	    came_in_vrf(en, skb, state->in))
+	    skb->pkt_type == PACKET_LOOPBACK || came_in_vrf(en, skb, state->in))
 		return NF_ACCEPT;
-	return espm_input_ask_clear(en, skb, behind_nat) == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
+	/* A bridge does not know yet whether a frame only crosses it: see clear_bridged(). */
+	if (nf_bridge_in_prerouting(skb))
+		return NF_ACCEPT;
+	return espm_input_ask_clear(en, skb, behind_nat ? ESPM_ASK_CHANGED : ESPM_ASK_FIRST) ==
+	       ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
+}
+
+/*
+ * A packet that came by a bridge which asks netfilter, and is for this host or routed by it,
+ * meets PRE_ROUTING in the bridge alone (ip_sabotage_in()). So what is asked there of others
+ * is asked of it at LOCAL_IN or POST_ROUTING.
+ */
+static noinline unsigned int clear_bridged(struct espm_net *en, struct sk_buff *skb)
+{
+	return espm_input_ask_clear(en, skb, ESPM_ASK_LATE) == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
 }
 
 /* Apart, as out_fragment(): whole packets do not pay for it. */
@@ -147,6 +164,8 @@ static unsigned int in(void *priv, struct sk_buff *skb, const struct nf_hook_sta
 	struct espm_ingress ingress;
 	struct espm_net *en = priv;
 
+	if (nf_bridge_info_exists(skb) && clear_bridged(en, skb) != NF_ACCEPT)
+		return NF_DROP;
 	if (is_icmp(skb)) {
 		espm_icmp_learn(en, skb);
 		return NF_ACCEPT;
@@ -192,6 +211,8 @@ static bool is_next(const struct sk_buff *skb, const struct nf_hook_state *state
 static unsigned int clear_changed(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
+	if (espm_offload_is_possible())
+		espm_offload_forbid(priv, skb);
 	if (is_natted(skb))
 		return clear(priv, skb, state, true);
 	if (espm_input_recall_route(priv, skb) && is_next(skb, state))
@@ -206,31 +227,159 @@ static unsigned int ask_clear_changed(void *priv, struct sk_buff *skb,
 }
 
 /*
- * Of a broadcast or multicast packet, IPv4 sends a copy to this host itself, with
- * another continuation than that of all packets that leave; which that is, packets
- * for one host show. What stays inside of the host needs no ESP.
+ * The continuation of the copy that IPv4 makes of a broadcast or multicast packet for this
+ * host itself; NULL until it is known. That of IPv6 is dev_loopback_xmit().
  */
-static __always_inline bool is_loop_copy(const struct sk_buff *skb,
-					 const struct nf_hook_state *state)
-{
-	static int (*leave_fn)(struct net *net, struct sock *sk, struct sk_buff *skb);
-	const struct dst_entry *dst = skb_dst(skb);
+static int (*loop_back4)(struct net *net, struct sock *sk, struct sk_buff *skb);
 
-	if (state->pf != NFPROTO_IPV4 || !dst || nf_bridge_info_exists(skb))
-		return false;
-	if (likely(dst->output == ip_output)) {
-		if (unlikely(READ_ONCE(leave_fn) != state->okfn))
-			WRITE_ONCE(leave_fn, state->okfn);
-		return false;
-	}
-	return dst->ops->family == AF_INET && !(dst->flags & DST_FAKE_RTABLE) &&
-	       ((const struct rtable *)dst)->rt_flags & (RTCF_BROADCAST | RTCF_MULTICAST) &&
-	       READ_ONCE(leave_fn) && READ_ONCE(leave_fn) != state->okfn;
+/* What stays inside of the host needs no ESP. */
+static __always_inline bool is_loop_copy(const struct nf_hook_state *state)
+{
+	return state->okfn == (state->pf == NFPROTO_IPV4 ? READ_ONCE(loop_back4) :
+							   dev_loopback_xmit);
 }
 
-static __always_inline bool stays_here(const struct sk_buff *skb, const struct nf_hook_state *state)
+static __always_inline bool stays_here(const struct nf_hook_state *state)
 {
-	return state->out->flags & IFF_LOOPBACK || is_loop_copy(skb, state);
+	return state->out->flags & IFF_LOOPBACK || is_loop_copy(state);
+}
+
+static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state);
+static unsigned int ask_out_changed(void *priv, struct sk_buff *skb,
+				    const struct nf_hook_state *state);
+
+/* Uses up @skb and the reference to the SA. */
+static void seal(struct espm_net *en, struct espm_egress *egress, struct sk_buff *skb)
+{
+	if (settle_conntrack(skb)) {
+		espm_output(egress, skb);
+		return;
+	}
+	espm_drop_free(en, egress->sa, egress->policy, skb, ESPM_OUT_CONNTRACK);
+	espm_sa_put(egress->sa);
+}
+
+/* NFQUEUE in a hook behind ours gives a packet back: policy is asked once more. */
+static int seal_late(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	struct espm_net *en = espm_net_of(net);
+	struct espm_egress egress;
+
+	rcu_read_lock();
+	switch (espm_output_ask(en, skb, false, &egress)) {
+	case ESPM_STEAL:
+		seal(en, &egress, skb);
+		break;
+	case ESPM_HELD:
+		break;
+	case ESPM_DROP:
+		/* Counted already */
+		kfree_skb(skb);
+		break;
+	default:
+		/* It was sent when policy wanted ESP. */
+		espm_drop_free(en, NULL, NULL, skb, ESPM_OUT_HELD);
+		break;
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* Source NAT of all tables, of which a packet that becomes ESP is to see nothing. */
+static bool is_nat(const struct nf_hook_ops *ops)
+{
+	return ops->priority == NF_IP_PRI_NAT_SRC && ops->hook_ops_type == NF_HOOK_OP_UNDEFINED;
+}
+
+/* A hook has dropped what was to become ESP. Connection tracking counts with us, rules by themselves. */
+static void drop_behind(const struct espm_egress *egress, struct sk_buff *skb,
+			const struct nf_hook_ops *ops)
+{
+	if (ops->priority == NF_IP_PRI_CONNTRACK_CONFIRM)
+		espm_drop_free(egress->sa->en, egress->sa, egress->policy, skb, ESPM_OUT_CONNTRACK);
+	else
+		kfree_skb_reason(skb, SKB_DROP_REASON_NETFILTER_DROP);
+}
+
+/*
+ * Let the hooks behind ours see a packet before it becomes ESP: helpers and sequence numbers
+ * of connection tracking, which also confirms its entry there, and rules.
+ *
+ * Return: false if one of them has taken or dropped it.
+ */
+static noinline bool pass_hooks(const struct espm_egress *egress, struct sk_buff *skb,
+				const struct nf_hook_state *state,
+				const struct nf_hook_entries *hooks, u32 at)
+{
+	struct nf_hook_ops **ops = nf_hook_entries_get_hook_ops(hooks);
+	struct nf_hook_state rest = *state;
+	unsigned int verdict;
+
+	rest.okfn = seal_late;
+	for (; at < hooks->num_hook_entries; at++) {
+		if (hooks->hooks[at].hook == ask_out_changed || is_nat(ops[at]))
+			continue;
+		verdict = nf_hook_entry_hookfn(&hooks->hooks[at], skb, &rest);
+		switch (verdict & NF_VERDICT_MASK) {
+		case NF_ACCEPT:
+			break;
+		case NF_DROP:
+			drop_behind(egress, skb, ops[at]);
+			return false;
+		case NF_QUEUE:
+			/* 1: nobody listens, and the rule says that it may pass then. */
+			if (nf_queue(skb, &rest, at, verdict) != 1)
+				return false;
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Where we stand last, as without firewall and connection tracking, there is nothing to ask. */
+static bool pass_rest(const struct espm_egress *egress, struct sk_buff *skb,
+		      const struct nf_hook_state *state, nf_hookfn *ours)
+{
+	const struct netns_nf *nf = &state->net->nf;
+	struct nf_hook_entries __rcu *const *all =
+		state->pf == NFPROTO_IPV4 ? nf->hooks_ipv4 : nf->hooks_ipv6;
+	const struct nf_hook_entries *hooks = rcu_dereference(all[NF_INET_POST_ROUTING]);
+	u32 n, at;
+
+	n = hooks ? hooks->num_hook_entries : 0;
+	if (n >= 2 && hooks->hooks[n - 2].hook == ask_out &&
+	    hooks->hooks[n - 1].hook == ask_out_changed)
+		return true;
+	/* Hooks that are being unregistered are no more among them: all others are. */
+	for (at = 0; at < n; at++)
+		if (hooks->hooks[at].hook == ours)
+			return pass_hooks(egress, skb, state, hooks, at + 1);
+	return true;
+}
+
+/*
+ * IPv6 loops a multicast packet back to this host only where it leaves, to which one that
+ * becomes ESP does not come. A host that has not joined the group does not take it.
+ */
+static noinline void loop_back6(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct sk_buff *copy;
+
+	if (IP6CB(skb)->flags & IP6SKB_FORWARDED || !sk_mc_loop(state->sk))
+		return;
+	copy = skb_clone(skb, GFP_ATOMIC);
+	if (copy)
+		dev_loopback_xmit(state->net, state->sk, copy);
+}
+
+/* A frame that a bridge passes on has a route in name only; one that is routed has its own. */
+static bool crosses_bridge(const struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	return dst && dst->flags & DST_FAKE_RTABLE;
 }
 
 static unsigned int out(struct espm_net *en, struct sk_buff *skb,
@@ -238,8 +387,15 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 {
 	struct espm_egress egress;
 
-	if (stays_here(skb, state))
+	if (stays_here(state))
 		return NF_ACCEPT;
+	if (nf_bridge_info_exists(skb)) {
+		/* What only crosses a bridge is not this host's traffic. */
+		if (crosses_bridge(skb))
+			return NF_ACCEPT;
+		if (!behind_nat && clear_bridged(en, skb) != NF_ACCEPT)
+			return NF_DROP;
+	}
 
 	switch (espm_output_ask(en, skb, behind_nat, &egress)) {
 	case ESPM_ACCEPT:
@@ -253,13 +409,13 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 		break;
 	}
 	espm_encap_forget(skb);
-	if (settle_conntrack(skb)) {
-		espm_output(&egress, skb);
-		return NF_STOLEN;
-	}
-	espm_drop(en, egress.sa, egress.policy, skb, ESPM_OUT_CONNTRACK);
-	espm_sa_put(egress.sa);
-	return NF_DROP;
+	if (state->pf == NFPROTO_IPV6 && ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr))
+		loop_back6(skb, state);
+	if (pass_rest(&egress, skb, state, behind_nat ? ask_out_changed : ask_out))
+		seal(en, &egress, skb);
+	else
+		espm_sa_put(egress.sa);
+	return NF_STOLEN;
 }
 
 static noinline unsigned int out_fragment(void *priv, struct sk_buff *skb,
@@ -268,7 +424,7 @@ static noinline unsigned int out_fragment(void *priv, struct sk_buff *skb,
 	unsigned int verdict;
 
 	/* Of a multicast packet, copy and original would take each other for the same fragment. */
-	if (stays_here(skb, state))
+	if (stays_here(state))
 		return NF_ACCEPT;
 	verdict = espm_defrag(priv, skb, ESPM_DEFRAG_OUT);
 	return verdict == NF_ACCEPT ? out(priv, skb, state, false) : verdict;
@@ -291,7 +447,8 @@ static unsigned int out_changed(void *priv, struct sk_buff *skb, const struct nf
 {
 	unsigned int verdict = NF_ACCEPT;
 
-	if (is_natted(skb))
+	/* One that becomes ESP in any case is not asked about here, see pass_hooks(). */
+	if (is_natted(skb) && state->okfn != seal_late)
 		verdict = out(priv, skb, state, true);
 	if (verdict == NF_ACCEPT)
 		espm_encap_forget(skb);
@@ -333,6 +490,96 @@ static const struct nf_hook_ops hook_ops[] = {
 static_assert(ARRAY_SIZE(hook_ops) <= ESPM_HOOKS);
 
 /**
+ * struct probe - a packet of ours, by which we learn continuations
+ * @ops: the hook that it meets first
+ * @head: its memory, by which copies are known, too
+ * @okfn: of the copy for this host, which comes first, and of the packet itself
+ * @n: how many of them came
+ */
+struct probe {
+	struct nf_hook_ops ops;
+	const unsigned char *head;
+	int (*okfn[2])(struct net *net, struct sock *sk, struct sk_buff *skb);
+	u32 n;
+};
+
+static unsigned int catch_probe(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct probe *probe = priv;
+
+	if (skb->head != probe->head)
+		return NF_ACCEPT;
+	if (probe->n < ARRAY_SIZE(probe->okfn))
+		probe->okfn[probe->n++] = state->okfn;
+	consume_skb(skb);
+	return NF_STOLEN;
+}
+
+/* Send a broadcast by the esp device: no further than to the hook. */
+static void send_probe(struct espm_net *en, struct probe *probe)
+{
+	struct flowi4 fl = { .daddr = htonl(INADDR_BROADCAST), .flowi4_oif = en->dev->ifindex };
+	struct sk_buff *skb, *keep;
+	struct rtable *rt;
+	struct iphdr *ip;
+
+	rt = ip_route_output_key(en->net, &fl);
+	if (IS_ERR(rt))
+		return;
+	skb = alloc_skb(LL_MAX_HEADER + sizeof(*ip), GFP_KERNEL);
+	if (!skb) {
+		ip_rt_put(rt);
+		return;
+	}
+	skb_dst_set(skb, &rt->dst);
+	skb_reserve(skb, LL_MAX_HEADER);
+	skb_reset_network_header(skb);
+	ip = skb_put_zero(skb, sizeof(*ip));
+	ip->version = 4;
+	ip->ihl = ESPM_IPV4_MIN_IHL;
+	ip->tot_len = htons(skb->len);
+	ip->daddr = fl.daddr;
+	/* While it is there, no other packet has its memory. */
+	keep = skb_clone(skb, GFP_KERNEL);
+	probe->head = skb->head;
+	if (!keep || rt->dst.output == ip_output || nf_register_net_hook(en->net, &probe->ops)) {
+		kfree_skb(skb);
+	} else {
+		local_bh_disable();
+		dst_output(en->net, NULL, skb);
+		local_bh_enable();
+		nf_unregister_net_hook(en->net, &probe->ops);
+		/* It may still be looked at on another CPU. */
+		synchronize_net();
+	}
+	kfree_skb(keep);
+}
+
+/*
+ * Learn by a packet of our own, and not by what others send, how the copy of a broadcast
+ * goes on that IPv4 makes for this host. Where that fails copies are asked about as all
+ * packets: local members hear nothing then that policy wants protected.
+ */
+static void learn_loop_back(struct espm_net *en)
+{
+	struct probe *probe;
+
+	if (READ_ONCE(loop_back4))
+		return;
+	probe = kzalloc(sizeof(*probe), GFP_KERNEL);
+	if (!probe)
+		return;
+	probe->ops = (struct nf_hook_ops){
+		.hook = catch_probe, .priv = probe, .pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_POST_ROUTING, .priority = INT_MIN,
+	};
+	send_probe(en, probe);
+	if (probe->n == 2 && probe->okfn[0] != probe->okfn[1])
+		WRITE_ONCE(loop_back4, probe->okfn[0]);
+	kfree(probe);
+}
+
+/**
  * espm_hooks_register() - begin to see a namespace's packets
  * @en: the namespace, locked, complete
  *
@@ -355,8 +602,10 @@ int espm_hooks_register(struct espm_net *en)
 		/* Some may have been there for a moment. */
 		synchronize_net();
 		espm_defrag_stop(en);
+		return err;
 	}
-	return err;
+	learn_loop_back(en);
+	return 0;
 }
 
 /**

@@ -5,7 +5,11 @@
 #include <net/dst.h>
 #include <net/icmp.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
 #include <net/ipv6.h>
+#include <net/ipv6_stubs.h>
+#include <net/l3mdev.h>
+#include <net/route.h>
 #include "flow.h"
 #include "icmp.h"
 #include "netns.h"
@@ -22,12 +26,15 @@ enum {
  * @mtu: the longest packet that would have gone on
  *
  * Local senders are told by the same ICMP, which reaches their sockets over
- * the loopback device.
+ * the loopback device; and the packet's own route is told, which those ask that have no
+ * socket. GRE would learn it of the route by which the ICMP came.
  *
  * Context: softirqs off.
  */
 void espm_icmp_too_big(struct sk_buff *skb, u32 mtu)
 {
+	if (!skb->skb_iif)
+		skb_dst_update_pmtu_no_confirm(skb, mtu);
 	if (ip_hdr(skb)->version == 4)
 		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
 	else
@@ -77,31 +84,79 @@ static bool is_of_an_sa(struct espm_net *en, const struct sk_buff *skb,
 	       flow->dport == ntohs(path->encap_dport);
 }
 
+static const struct espm_policy *find_protecting(struct espm_net *en, u8 dir, unsigned long gen,
+						 const struct espm_flow *flow)
+{
+	enum espm_match match;
+	const struct espm_policy *policy = espm_spd_match_rcu(en, dir, gen, flow, &match);
+
+	return policy && policy->action == ESPM_ACTION_PROTECT && match == ESPM_MATCH ? policy :
+											NULL;
+}
+
+static struct dst_entry *route4(struct net *net, const struct espm_flow *flow, int vrf)
+{
+	struct flowi4 fl = {
+		.daddr = flow->dst.v4, .saddr = flow->src.v4, .flowi4_oif = vrf,
+		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+	};
+	struct rtable *rt = ip_route_output_key(net, &fl);
+
+	return IS_ERR(rt) ? NULL : &rt->dst;
+}
+
+static struct dst_entry *route6(struct net *net, const struct espm_flow *flow, int vrf)
+{
+	struct flowi6 fl = {
+		.daddr = flow->dst.v6, .saddr = flow->src.v6, .flowi6_oif = vrf,
+		.flowi6_flags = FLOWI_FLAG_ANYSRC,
+	};
+	struct dst_entry *dst = ipv6_stub->ipv6_dst_lookup_flow(net, NULL, &fl, NULL);
+
+	return IS_ERR(dst) ? NULL : dst;
+}
+
+/* Would packets of a flow leave by the device that a packet came by? */
+static bool leaves_where_came(struct net *net, const struct espm_flow *flow,
+			      const struct sk_buff *skb)
+{
+	int iif = IPCB(skb)->iif, vrf = l3mdev_master_ifindex_by_index(net, iif);
+	struct dst_entry *dst;
+	bool same;
+
+	BUILD_BUG_ON(offsetof(struct inet_skb_parm, iif) != offsetof(struct inet6_skb_parm, iif));
+	dst = flow->family == AF_INET ? route4(net, flow, vrf) : route6(net, flow, vrf);
+	same = dst && dst->dev->ifindex == iif;
+	dst_release(dst);
+	return same;
+}
+
 /**
- * espm_icmp_is_about_protected() - is this an ICMP error about what left as ESP?
+ * espm_icmp_is_about_protected() - is this an ICMP error about what was never in clear there?
  * @en: the namespace
  * @skb: an ICMP packet that came in clear
  * @gen: the generation in which it is judged
  *
- * Nobody on the way can have seen such a packet, so that somebody has made the
- * error up (RFC 4301 section 6.1.2). About the ESP packet itself it may well be.
+ * Of a packet that left as ESP nobody on the way can have seen what is inside, so that somebody
+ * has made the error up (RFC 4301 section 6.1.2). About the ESP packet itself it may well
+ * be. One that came by ESP was seen only by those behind us on its way, whose errors come by
+ * the device to which its route leads.
  *
  * Context: under rcu_read_lock(), softirqs off.
- * Return: true if a policy protects the packet that it quotes.
+ * Return: true if it is forged.
  */
 bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb,
 				  unsigned long gen)
 {
-	const struct espm_policy *policy;
-	enum espm_match match;
 	struct espm_flow flow;
 
 	if (espm_flow_read_quoted(&flow, skb, ESPM_DIR_OUT) || flow.proto == IPPROTO_ESP)
 		return false;
-	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, &flow, &match);
-	if (!policy || policy->action != ESPM_ACTION_PROTECT || match != ESPM_MATCH)
-		return false;
-	return flow.proto != IPPROTO_UDP || !is_of_an_sa(en, skb, &flow);
+	if (find_protecting(en, ESPM_DIR_OUT, gen, &flow))
+		return flow.proto != IPPROTO_UDP || !is_of_an_sa(en, skb, &flow);
+	flow.vital = false;
+	return find_protecting(en, ESPM_DIR_IN, gen, &flow) &&
+	       !leaves_where_came(en->net, &flow, skb);
 }
 
 /* How long a path MTU is believed, in jiffies: as the kernel's own (RFC 8201 section 4). */

@@ -350,19 +350,21 @@ static void remember_route(const struct espm_op *op)
 	espm_path_arrived(path, arrival);
 }
 
-/* As was_settled() of output.c, where destination NAT has changed the packet. */
-static bool was_settled(struct espm_net *en, const struct sk_buff *skb, unsigned long gen,
-			const struct espm_flow *flow)
+/* As was_settled() of output.c: what a policy let in as it was may become what it likes. */
+static bool was_let_in(struct espm_net *en, unsigned long gen, const struct espm_flow *before)
 {
 	const struct espm_policy *policy;
-	struct espm_flow before = *flow;
 	enum espm_match match;
 
-	if (!espm_flow_before_nat(&before, skb, ESPM_DIR_IN))
-		return true;
-	before.vital = before.vital && espm_flow_is_local(en->net, &before.dst, before.family);
-	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, gen, &before, &match);
+	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, gen, before, &match);
 	return policy && match == ESPM_MATCH && policy->action == ESPM_ACTION_BYPASS;
+}
+
+/* What is only forwarded is traffic like any other. */
+static void forget_vital(struct espm_net *en, struct espm_flow *flow)
+{
+	if (flow->vital && !espm_flow_is_local(en->net, &flow->dst, flow->family))
+		flow->vital = false;
 }
 
 /* What a policy makes of a packet that comes in clear, and the counter of that. */
@@ -386,47 +388,72 @@ static enum espm_answer judge(const struct espm_policy *policy, enum espm_match 
 	}
 }
 
-/* espm_input_ask_clear() of what is not known. Apart: what is does not pay for its variables. */
-static noinline enum espm_answer ask_clear_anew(struct espm_net *en, struct sk_buff *skb,
-						unsigned long gen, bool behind_nat)
+/*
+ * What the policies say of a flow in clear, and the counter of a drop; @why is
+ * %ESPM_IN_BYPASS where one lets it in, %ESPM_PASS where none asks for it.
+ */
+static enum espm_answer ask_flow(struct espm_net *en, struct sk_buff *skb, unsigned long gen,
+				 const struct espm_flow *flow, struct espm_policy **policy,
+				 enum espm_counter *why)
 {
 	struct espm_ingress ingress;
-	struct espm_policy *policy;
+	struct espm_path *path = NULL;
+	enum espm_match match;
+	enum espm_counter kind;
+	struct udphdr udp;
+
+	*why = ESPM_PASS;
+	*policy = espm_spd_match_rcu(en, ESPM_DIR_IN, gen, flow, &match);
+	if (!*policy && (flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6) &&
+	    espm_icmp_is_about_protected(en, skb, gen)) {
+		*why = ESPM_IN_CLEAR_ERROR;
+		return ESPM_DROP;
+	}
+	if (flow->proto == IPPROTO_ESP ||
+	    (flow->proto == IPPROTO_UDP && (*policy || flow->dport == ESPM_PORT_NATT)))
+		path = find_path(en, skb, &ingress, &kind);
+	if (!*policy || (path && ((*policy)->action != ESPM_ACTION_PROTECT ||
+				  (*policy)->reqid == espm_sa_reqid_in(path->sa, gen)))) {
+		if (path && is_of(skb, path, find_udp(skb, &ingress, &udp)))
+			WRITE_ONCE(path->alone, gen);
+		return ESPM_ACCEPT;
+	}
+	this_cpu_inc(*(*policy)->hits);
+	return judge(*policy, match, why);
+}
+
+/* espm_input_ask_clear() of what is not known. Apart: what is does not pay for its variables. */
+static noinline enum espm_answer ask_clear_anew(struct espm_net *en, struct sk_buff *skb,
+						unsigned long gen, enum espm_ask ask)
+{
+	struct espm_flow flow, before;
+	struct espm_policy *policy = NULL;
 	enum espm_answer answer;
 	enum espm_counter why;
-	enum espm_match match;
-	struct espm_path *path = NULL;
-	struct espm_flow flow;
-	struct udphdr udp;
 
 	if (espm_flow_read(&flow, skb, skb_network_offset(skb), ESPM_DIR_IN)) {
 		espm_drop(en, NULL, NULL, skb, ESPM_IN_UNREADABLE);
 		return ESPM_DROP;
 	}
-	if (behind_nat && was_settled(en, skb, gen, &flow))
-		return ESPM_ACCEPT;
-	/* What is only forwarded is traffic like any other. */
-	if (flow.vital && !espm_flow_is_local(en->net, &flow.dst, flow.family))
-		flow.vital = false;
-	policy = espm_spd_match_rcu(en, ESPM_DIR_IN, gen, &flow, &match);
-	if (!policy && (flow.proto == IPPROTO_ICMP || flow.proto == IPPROTO_ICMPV6) &&
-	    espm_icmp_is_about_protected(en, skb, gen)) {
-		espm_drop(en, NULL, NULL, skb, ESPM_IN_CLEAR_ERROR);
-		return ESPM_DROP;
-	}
-	if (flow.proto == IPPROTO_ESP ||
-	    (flow.proto == IPPROTO_UDP && (policy || flow.dport == ESPM_PORT_NATT)))
-		path = find_path(en, skb, &ingress, &why);
-	if (!policy || (path && (policy->action != ESPM_ACTION_PROTECT ||
-				 policy->reqid == espm_sa_reqid_in(path->sa, gen)))) {
-		if (path && is_of(skb, path, find_udp(skb, &ingress, &udp)))
-			WRITE_ONCE(path->alone, gen);
+	before = flow;
+	/* Only what destination NAT has changed is another flow than it was. */
+	if (ask != ESPM_ASK_FIRST && espm_flow_before_nat(&before, skb, ESPM_DIR_IN)) {
+		forget_vital(en, &before);
+		if (ask == ESPM_ASK_CHANGED && was_let_in(en, gen, &before))
+			return ESPM_ACCEPT;
+		if (ask == ESPM_ASK_LATE) {
+			answer = ask_flow(en, skb, gen, &before, &policy, &why);
+			if (why != ESPM_PASS)
+				goto count;
+		}
+	} else if (ask == ESPM_ASK_CHANGED) {
 		return ESPM_ACCEPT;
 	}
-
-	this_cpu_inc(*policy->hits);
-	answer = judge(policy, match, &why);
-	espm_drop(en, NULL, policy, skb, why);
+	forget_vital(en, &flow);
+	answer = ask_flow(en, skb, gen, &flow, &policy, &why);
+count:
+	if (why != ESPM_PASS)
+		espm_drop(en, NULL, policy, skb, why);
 	return answer;
 }
 
@@ -443,8 +470,8 @@ static bool is_free_flow(struct espm_net *en, const struct sk_buff *skb, unsigne
 /**
  * espm_input_ask_clear() - may a packet come in as it is?
  * @en: the namespace
- * @skb: the packet at PRE_ROUTING, reassembled
- * @behind_nat: whether destination NAT has seen it, and this was asked before
+ * @skb: the packet at PRE_ROUTING, or a later hook, reassembled
+ * @ask: whether NAT has seen it, and this was asked before
  *
  * ESP for an SA of ours may, except where a policy wants to see that very
  * packet come out of another SA (nested protection).
@@ -452,16 +479,16 @@ static bool is_free_flow(struct espm_net *en, const struct sk_buff *skb, unsigne
  * Context: under rcu_read_lock(), softirqs off.
  * Return: accept or drop; a drop has been counted.
  */
-enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, bool behind_nat)
+enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, enum espm_ask ask)
 {
 	unsigned long gen = espm_spd_generation(&en->spd);
 
 	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_IN]))
 		return ESPM_ACCEPT;
 	/* All packets of an SA are one flow: one answer does for them (-170 instructions). */
-	if (!behind_nat && (is_alone(en, skb, gen) || is_free_flow(en, skb, gen)))
+	if (ask == ESPM_ASK_FIRST && (is_alone(en, skb, gen) || is_free_flow(en, skb, gen)))
 		return ESPM_ACCEPT;
-	return ask_clear_anew(en, skb, gen, behind_nat);
+	return ask_clear_anew(en, skb, gen, ask);
 }
 
 /**
@@ -787,14 +814,27 @@ static enum espm_counter check_flow(const struct espm_sa *sa, unsigned long gen,
 	return ESPM_PASS;
 }
 
-/* An error about a packet comes by the SA of the answers to it, whoever sends it (section 6.2). */
+/*
+ * An error about a packet comes by the SA of the answers to it, whoever sends it (section
+ * 6.2), and goes to whom that packet came from. Where a policy names the error itself and says
+ * discard, or another SA, that is what holds.
+ */
 static bool is_error_about(const struct espm_sa *sa, unsigned long gen, const struct sk_buff *skb,
 			   const struct espm_flow *flow)
 {
+	const struct espm_policy *policy;
 	struct espm_flow about;
+	enum espm_match match;
 
 	if ((flow->proto != IPPROTO_ICMP && flow->proto != IPPROTO_ICMPV6) ||
 	    sa->mode != ESPM_MODE_TUNNEL || espm_flow_read_quoted(&about, skb, ESPM_DIR_IN))
+		return false;
+	if (about.family != flow->family || espm_addr_cmp(&about.src, &flow->dst, flow->family))
+		return false;
+	policy = espm_spd_match_rcu(sa->en, ESPM_DIR_IN, gen, flow, &match);
+	if (policy && (policy->action == ESPM_ACTION_DISCARD ||
+		       (policy->action == ESPM_ACTION_PROTECT &&
+			policy->reqid != espm_sa_reqid_in(sa, gen))))
 		return false;
 	about.vital = false;
 	espm_flow_reverse(&about);

@@ -59,7 +59,7 @@
 	DROP(IN_CONNTRACK, "in_conntrack", "connection tracking refused the ESP packet") \
 	DROP(OUT_NO_SA, "out_no_sa", "policy says ESP and there is no SA of its reqid") \
 	DROP(OUT_HELD, "out_held", \
-	     "waited for an SA on demand, which did not come in time, or too many waited") \
+	     "waited for an SA on demand, or in NFQUEUE, and could not go on as ESP") \
 	DROP(OUT_SA_DEAD, "out_sa_dead", "the SA ended before the packet was sealed") \
 	DROP(OUT_EXPIRED, "out_expired", \
 	     "the SA has expired and there is no other one of its reqid") \
