@@ -18,6 +18,7 @@
 #include <linux/xfrm.h>
 #include <json-c/json.h>
 #include <esp_mod.h>
+#include "around.h"
 #include "command.h"
 #include "nl.h"
 #include "out.h"
@@ -222,39 +223,9 @@ static void check_policies(struct findings *findings)
 	}
 }
 
-/* How many messages a dump of xfrm has; less than 0 without xfrm. */
-static int count_xfrm(__u16 type)
-{
-	struct mnl_socket *socket = mnl_socket_open(NETLINK_XFRM);
-	char buf[32768];
-	struct nlmsghdr *nlh;
-	bool done = false;
-	int count = 0;
-	int len;
-
-	if (!socket)
-		return -1;
-	nlh = mnl_nlmsg_put_header(buf);
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) ||
-	    mnl_socket_sendto(socket, nlh, nlh->nlmsg_len) < 0)
-		done = true;
-	while (!done && (len = mnl_socket_recvfrom(socket, buf, sizeof(buf))) > 0) {
-		for (nlh = (void *)buf; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
-			if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR)
-				done = true;
-			else
-				count++;
-		}
-	}
-	mnl_socket_close(socket);
-	return count;
-}
-
 static void check_xfrm(struct findings *findings)
 {
-	int policies = count_xfrm(XFRM_MSG_GETPOLICY), states = count_xfrm(XFRM_MSG_GETSA);
+	int policies = around_xfrm(XFRM_MSG_GETPOLICY), states = around_xfrm(XFRM_MSG_GETSA);
 
 	if (policies < 0)
 		find(findings, "xfrm", true, NULL, "the kernel has no IPsec of its own");
@@ -262,6 +233,25 @@ static void check_xfrm(struct findings *findings)
 		find(findings, "xfrm", !policies && !states,
 		     "both may run, for different traffic: 'ip xfrm policy' shows what the other takes",
 		     "the kernel's own IPsec has %d policies and %d SAs here", policies, states);
+}
+
+/* Where policy is not asked: see esp_mod(4). A program may do anything, so it is no fault as such. */
+static void check_around(struct findings *findings)
+{
+	int routes = around_routes(), programs = around_programs();
+
+	if (!nl_next(&findings->policies, NULL))
+		return;
+	if (routes)
+		find(findings, "around", false,
+		     "use a device for the tunnel, about which policy is asked: ip link add ... type gre|ipip|sit|vxlan",
+		     "%d routes or nexthops wrap packets by themselves (encap), past policy", routes);
+	else
+		find(findings, "around", true, NULL,
+		     "no route wraps packets by itself (encap), past policy");
+	if (programs)
+		find(findings, "around", true, NULL,
+		     "%d devices have an XDP program, which sees packets before policy does", programs);
 }
 
 /* Large receive offload has merged packets that are then sealed as one. */
@@ -323,6 +313,7 @@ int doctor(struct args *args)
 		check_sas(&findings);
 		check_policies(&findings);
 		check_xfrm(&findings);
+		check_around(&findings);
 		check_offloads(&findings);
 		check_clock(&findings);
 		err = args->json ? json_list_end(&findings.list) : out_done();
