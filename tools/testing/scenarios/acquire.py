@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 
-from lab import Counts, Monitor, Packet, Wire, check, drain, equal, eventually
+from lab import Counts, Monitor, Packet, Wire, check, command, drain, equal, eventually
 
 SUITE = "aes128gcm16"
 ENDS = ("192.0.2.1", "192.0.2.2")
@@ -180,8 +180,8 @@ def reserved(story):
     equal(set(before), set(after), "SPIs")
     equal(after[0x5000]["state"], "valid", "state")
     check(after[0x5000]["id"] != before[0x5000]["id"], "the larval SA is still there")
-    equal([(e["event"], e["sa"]["id"]) for e in monitor.take() if e["sa"]["spi"] == "0x00005000"],
-          [("sa-del", before[0x5000]["id"]), ("sa-add", after[0x5000]["id"])], "events")
+    eventually(lambda: [(e["event"], e["sa"]["id"]) for e in monitor.take() if e["sa"]["spi"] == "0x00005000"] ==
+               [("sa-del", before[0x5000]["id"]), ("sa-add", after[0x5000]["id"])], "both events, in this order")
     story.far.sendto(b"in time", ("10.1.0.2", 5001))
     equal(story.near.recv(20), b"in time", "what arrives")
     done = g1.say_sa("in", 0x5000, *ENDS[::-1], SUITE, key, good=False)
@@ -199,6 +199,43 @@ def reserved(story):
     check(0x5001 in g1.sas(), "the other reservation is gone")
 
 
+def ended(lab):
+    """A namespace ends in which a packet waits, whose entry connection tracking has. Loaded last, that ends first."""
+    def anew():
+        lab.rmmod()
+        # Where that fails, somebody else needs it, and it came before us.
+        command("modprobe -qr nft_masq nft_chain_nat nf_nat nft_ct nf_conntrack_netlink nf_conntrack", good=False)
+        lab.insmod()
+
+    if not lab.debug:
+        anew()
+    lone, = lab.build("lone", v6=False)
+    lone.ip("""link set lo up
+               link add d0 type dummy
+               addr add 10.9.0.1/24 dev d0
+               link set d0 up""")
+    lone.run("nft -f -", text="""table ip t {
+        chain c {
+            type filter hook output priority 0
+            ct state new counter accept
+        }
+    }""")
+    lone.policy("dir out dst 10.9.0.0/24 action protect reqid 1 on-demand")
+    sock = lone.udp("10.9.0.1")
+    sock.sendto(b"waits", ("10.9.0.2", 9))
+    check("packets 1 " in lone.run("nft list table ip t").stdout, "connection tracking has not seen the packet")
+    equal(lone.drops(), {}, "drops")
+    sock.close()
+    del lab.spaces["lone"]
+    began = time.monotonic()
+    lone.delete()
+    # That waits for namespaces which end.
+    equal(lab.rmmod().returncode, 0, "status of rmmod")
+    took = time.monotonic() - began
+    check(took < 6, f"the namespace took {took:.1f} s to end")
+    lab.insmod()
+
+
 def main(lab):
     story = Story(lab)
     with lab.test("waits", "packets without an SA ask for one, once, with their selector, and arrive in order when it comes"):
@@ -213,3 +250,5 @@ def main(lab):
     with lab.test("reserve", "SPIs are reserved in a range, completed by the SA, or let go in time"):
         reserved(story)
     equal(story.monitor.stop(), 0, "status of espctl monitor")
+    with lab.test("ended", "a namespace in which a packet waits for its SA ends at once"):
+        ended(lab)

@@ -36,16 +36,22 @@ class Names:
             self.g1_lan, self.elsewhere = "fd01::1", "2001:db8:5::5"
             self.closed, self.far, self.unreachable, self.large = (1, 4), (3, 0), (1, 0), (2, 0)
 
-    def error(self, kind, code, info, about):
-        """An ICMP error of R's to A."""
+    def error(self, kind, code, info, about, src=None, dst=None):
+        """An ICMP error, of R's to A."""
+        src, dst = src or self.r, dst or self.a
         if self.version == 6:
-            return icmpv6(self.r, self.a, struct.pack("!BBHI", kind, code, 0, info) + about)
+            return icmpv6(src, dst, struct.pack("!BBHI", kind, code, 0, info) + about)
         body = struct.pack("!BBHHH", kind, code, 0, 0, info) + about
-        return ipv4(self.r, self.a, 1, body[:2] + struct.pack("!H", checksum(body)) + body[4:])
+        return ipv4(src, dst, 1, body[:2] + struct.pack("!H", checksum(body)) + body[4:])
 
-    def packet(self, dst):
-        """What A is said to have sent."""
-        return (ipv4 if self.version == 4 else ipv6)(self.a, dst, 17, udp(5001, 5002, bytes(64)))
+    def packet(self, dst, src=None, ports=(5001, 5002)):
+        """What A, or somebody else, is said to have sent."""
+        return (ipv4 if self.version == 4 else ipv6)(src or self.a, dst, 17, udp(*ports, bytes(64)))
+
+    @property
+    def type(self):
+        """Of a frame"""
+        return b"\x08\0" if self.version == 4 else b"\x86\xdd"
 
 
 def build(lab):
@@ -159,6 +165,61 @@ def forged(names, a, g1, r, near, far):
     wire.close()
 
 
+def to_the_far_side(names, a, g1, r, h, far):
+    """An error that is forwarded: about a packet of B's, which came to g1 by ESP."""
+    level = LEVEL[names.version]
+    far.setsockopt(level, RECVERR[names.version], 1)
+    drain(far)
+    about = names.packet(names.a, names.b, (5002, 5003))
+    arrives = Wire(h, "north", "icmp or icmp6", incoming=True)
+    counts = Counts(g1)
+    # From the net outside, where nobody has seen that packet in clear
+    wire = Wire(r, "w1")
+    for (kind, code), info in ((names.large, 1280), (names.unreachable, 0)):
+        for src in (names.r, names.elsewhere):
+            wire.send(g1.mac("wan") + r.mac("w1") + names.type + names.error(kind, code, info, about, src, names.b))
+    counts.become(in_clear_error=4)
+    wire.close()
+    # From a router behind g1, whose own address no policy names
+    wire = Wire(a, "eth0")
+    at = 14 + (20 if names.version == 4 else 40)
+    wire.send(g1.mac("lan") + a.mac("eth0") + names.type + names.error(*names.unreachable, 0, about, names.elsewhere, names.b))
+    eventually(lambda: [frame for frame in arrives.packets() if frame[at:at + 2] == bytes(names.unreachable)],
+               "the router's error arrives behind g2")
+    equal(told(far, "about its packet")[:3], (*names.unreachable, names.elsewhere), "what B is told")
+    counts.become(in_clear_error=4)
+    far.setsockopt(level, RECVERR[names.version], 0)
+    wire.close()
+    arrives.close()
+
+
+def out_of_an_sa(names, a, g1, g2, h, far):
+    """A peer that seals errors which go elsewhere than the packet that they quote came from."""
+    wire = Wire(h, "north")
+    head = g2.mac("lan") + h.mac("north") + names.type
+    counts = Counts(g1)
+    # g2 would not do it of its own.
+    number = g2.policy(f"dir out src {names.h} dst {names.g1} action protect reqid 1 priority 1")
+    wire.send(head + names.error(*names.unreachable, 0, names.packet(names.b), names.h, names.g1))
+    counts.become(in_policy=1)
+    g2.espctl(f"policy del id {number}")
+    # An inbound policy that discards names it.
+    proto = "icmp" if names.version == 4 else "icmpv6"
+    number = g1.policy(f"dir in src {names.elsewhere} dst {names.a} proto {proto} action discard priority 1")
+    about = names.packet(names.b, names.a, (5003, 5002))
+    wire.send(head + names.error(*names.unreachable, 0, about, names.elsewhere, names.a))
+    counts.become(in_policy=2)
+    g1.espctl(f"policy del id {number}")
+    arrives = Wire(a, "eth0", "icmp or icmp6", incoming=True)
+    at = 14 + (20 if names.version == 4 else 40)
+    wire.send(head + names.error(*names.unreachable, 0, about, names.elsewhere, names.a))
+    eventually(lambda: [frame for frame in arrives.packets() if frame[at:at + 2] == bytes(names.unreachable)],
+               "without that policy the error arrives")
+    counts.become(in_policy=2)
+    for each in (wire, arrives):
+        each.close()
+
+
 def on_the_way(names, a, g1, r, near, far):
     """What a router says about our ESP."""
     level, discover = LEVEL[names.version], DISCOVER[names.version]
@@ -223,6 +284,13 @@ def main(lab):
         with lab.test(f"forged/ipv{version}", "an error in clear about a packet that policy protects is made up, and "
                                               "dropped; one about a packet in clear passes"):
             forged(names, a, g1, r, near, far)
+        with lab.test(f"forwarded/ipv{version}", "an error about a packet out of ESP is sealed for its sender only if it comes "
+                                                 "from where that packet went"):
+            to_the_far_side(names, a, g1, r, h, far)
+        with lab.test(f"sealed/ipv{version}", "an error out of an SA passes only to whom it is about, and not where a policy "
+                                              "discards it"):
+            out_of_an_sa(names, a, g1, g2, h, far)
+        drain(near)
         with lab.test(f"path/ipv{version}", "a router's word about our ESP lowers the SA's MTU, the next sender is told, "
                                             "and it is forgotten in time; unreachable ends nothing"):
             on_the_way(names, a, g1, r, near, far)

@@ -137,6 +137,107 @@ def six(lab, a, g1, g2, b):
         each.close()
 
 
+# A firewall that lets out what is new, and in what belongs to it; TFTP's answers by a helper
+HELPERS = """
+table ip help {
+	ct helper t { type "tftp" protocol udp; }
+	ct helper f { type "ftp" protocol tcp; }
+	chain nat {
+		type nat hook postrouting priority srcnat;
+		oifname "wan" masquerade
+	}
+	chain early {
+		type filter hook prerouting priority 0;
+		udp dport 69 ct helper set "t"
+		tcp dport 21 ct helper set "f"
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+		iifname "lan" ct state new accept
+		counter
+	}
+	chain late {
+		type filter hook postrouting priority srcnat + 1;
+		ip daddr 10.2.0.2 counter
+	}
+	chain same {
+		type filter hook postrouting priority srcnat;
+		ip daddr 10.2.0.2 counter
+	}
+	chain last {
+		type filter hook postrouting priority 350;
+		ip daddr 10.2.0.2 udp dport 5010 counter drop
+		ip daddr 10.2.0.2 counter
+	}
+}
+"""
+
+
+def late_hooks(lab, a, g1, b):
+    """What stands behind source NAT sees what enters a tunnel, once."""
+    near, far, closed = a.udp("10.1.0.2", 5011), b.udp("10.2.0.2", 5012), b.udp("10.2.0.2", 5010)
+    before = [counters(g1, chain, "ip help")[-1] for chain in ("late", "same", "last")]
+    wire = Wire(g1, "wan", "ip and not esp and not icmp")
+    for _ in range(5):
+        ask(near, far, b"seen by all")
+    after = [counters(g1, chain, "ip help")[-1] for chain in ("late", "same", "last")]
+    equal([y - x for x, y in zip(before, after)], [5, 5, 5], "packets that late chains have seen")
+    sealed = g1.sas()[0x1001]["packets"]
+    near.sendto(b"refused", ("10.2.0.2", 5010))
+    eventually(lambda: counters(g1, "last", "ip help")[0] == 1, "a rule behind ours drops it")
+    equal(g1.sas()[0x1001]["packets"], sealed, "packets of the SA")
+    equal(len(wire.packets()), 0, "packets in clear")
+    equal(far.getsockname()[1], 5012, "port")
+    for each in (near, far, closed, wire):
+        each.close()
+
+
+def tftp(lab, a, g1, b):
+    """The answer comes from another port than was asked."""
+    near, server, data = a.udp("10.1.0.2", 5021), b.udp("10.2.0.2", 69), b.udp("10.2.0.2", 5022)
+    near.sendto(b"\0\1file\0octet\0", ("10.2.0.2", 69))
+    _, peer = server.recvfrom(100)
+    equal(peer, ("10.1.0.2", 5021), "who asks")
+    data.sendto(b"\0\3\0\1contents", peer)
+    equal(near.recv(100), b"\0\3\0\1contents", "at A")
+    for each in (near, server, data):
+        each.close()
+
+
+def ftp(lab, a, g1, b):
+    """The server connects to the client, as that has told it."""
+    control = b.listen("10.2.0.2", 21)
+    one, two = a.connect(control, "10.1.0.2")
+    door = a.listen("10.1.0.2", 0x1234)
+    two.send(b"220 ready\r\n")
+    equal(one.recv(100), b"220 ready\r\n", "greeting")
+    # It takes commands for such behind a first line.
+    one.send(b"USER a\r\n")
+    equal(two.recv(100), b"USER a\r\n", "what the server reads")
+    one.send(b"PORT 10,1,0,2,18,52\r\n")
+    equal(two.recv(100), b"PORT 10,1,0,2,18,52\r\n", "what the server reads")
+    check("dport=4660" in g1.run("conntrack -L expect").stdout, "conntrack expects no connection")
+    back, come = b.connect(door)
+    stream(back, come, bytes(range(256)) * 100)
+    for each in (one, two, control, door):
+        each.close()
+
+
+def helpers(lab, a, g1, b):
+    """Protocols that open a second connection, through a firewall that drops what is new from outside."""
+    if not lab.debug:
+        g1.run("modprobe -a nf_conntrack_tftp nf_conntrack_ftp")
+    g1.run("nft delete table ip gate")
+    g1.run("conntrack -F", good=False)
+    g1.run("nft -f -", text=HELPERS)
+    late_hooks(lab, a, g1, b)
+    tftp(lab, a, g1, b)
+    ftp(lab, a, g1, b)
+    g1.run("nft delete table ip help")
+    g1.run("nft -f -", text=RULES)
+
+
 def main(lab):
     a, g1, g2, b = lab.sites(both=True)
     lab.protect(g1, g2)
@@ -256,6 +357,10 @@ def main(lab):
 
     with lab.test("ipv6", "masquerade and a stateful firewall for IPv6 need no extra rule either"):
         six(lab, a, g1, g2, b)
+
+    with lab.test("helpers", "hooks behind source NAT see what enters a tunnel, and helpers of connection tracking serve TFTP "
+                             "and active FTP, without a rule for ESP"):
+        helpers(lab, a, g1, b)
 
     with lab.test("forward", "destination NAT is no way around the policy that wants ESP"):
         g1.run("nft -f -", text=FORWARD)

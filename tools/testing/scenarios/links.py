@@ -9,11 +9,12 @@ The wire between the gateways becomes a VLAN, then a port of a bridge, then stan
 outside of a VRF; at last A is a container with an SA of its own inside of g1's.
 """
 
+import contextlib
 import os
 import socket
 import struct
 
-from lab import Counts, Wire, ask, check, equal, eventually, stream
+from lab import Counts, Wire, ask, check, drain, equal, eventually, stream
 
 SUITE = "aes128gcm16"
 GROUP = "239.1.1.1"
@@ -66,6 +67,134 @@ def groups(lab, g1, g2):
     own.close()
     counts[0].become()
     for each in (near, far, wire):
+        each.close()
+
+
+def join(ns, sock, group, dev):
+    """A socket that listens to a group on a device."""
+    with ns:
+        index = struct.pack("=i", socket.if_nametoindex(dev))
+    if ":" in group:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, group) + index)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                        socket.inet_aton(group) + socket.inet_aton("0.0.0.0") + index)
+
+
+def speaker(ns, addr, dev):
+    """A socket that sends to groups, and to everybody, by a device."""
+    sock = ns.udp(addr, 7000)
+    with ns:
+        index = socket.if_nametoindex(dev)
+    if ":" in addr:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_IF, index)
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 3)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", bytes(4), bytes(4), index))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 3)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    return sock
+
+
+def members(lab, g1, g2):
+    """Members of a group on the sending host, under policies for both directions."""
+    for family, src, dsts in ((4, "192.0.2.1", (GROUP, "192.0.2.255")), (6, "2001:db8:1::1", (GROUP6,))):
+        tunnel(lab, g1, g2)
+        for dst in dsts:
+            g1.policy(f"dir out src {src} dst {dst} action protect reqid 1")
+            for gate in (g1, g2):
+                gate.policy(f"dir in src {src} dst {dst} action protect reqid 1")
+        wire = Wire(g1, "wan", "udp and not esp")
+        near, own = speaker(g1, src, "wan"), g1.udp("0.0.0.0" if family == 4 else "::", 7001)
+        for dst in dsts:
+            if not dst.endswith(".255"):
+                join(g1, own, dst, "wan")
+            counts = Counts(g1)
+            before = g1.sas()[0x1001]["packets"]
+            near.sendto(dst.encode(), (dst, 7001))
+            got, peer = own.recvfrom(100)
+            equal((got, peer[0]), (dst.encode(), src), f"what a member on the same host gets for {dst}")
+            equal(drain(own), 0, "packets besides")
+            equal(g1.sas()[0x1001]["packets"] - before, 1, "packets of the SA")
+            counts.become()
+        equal(len(wire.packets()), 0, "packets in clear")
+        for each in (near, own, wire):
+            each.close()
+
+
+def taught(lab, g1, g2):
+    """A VRF's packet that ends behind our hook is no lesson for those of others."""
+    tunnel(lab, g1, g2)
+    for dst in (GROUP, "192.0.2.255"):
+        for gate, word in ((g1, "out"), (g2, "in")):
+            gate.policy(f"dir {word} src 192.0.2.1 dst {dst} action protect reqid 1")
+    g1.ip("""link add red type vrf table 10
+             link set red up
+             link add d0 type dummy
+             link set d0 master red
+             addr add 203.0.113.1/24 dev d0
+             link set d0 up""")
+    g1.run("nft -f -", text="""table ip stop {
+        chain c {
+            type filter hook postrouting priority 200
+            oifname "red" counter drop
+        }
+    }""")
+    wire = Wire(g1, "wan", "udp and not esp")
+    red, near = g1.udp("0.0.0.0"), speaker(g1, "192.0.2.1", "wan")
+    red.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"red")
+    for dst in (GROUP, "192.0.2.255"):
+        # Nobody cares for what becomes of it.
+        with contextlib.suppress(OSError):
+            red.sendto(b"lesson", ("203.0.113.9", 9))
+        before = g1.sas()[0x1001]["packets"]
+        near.sendto(b"secret", (dst, 7001))
+        equal(g1.sas()[0x1001]["packets"] - before, 1, f"packets of the SA for {dst}")
+    check("packets 0 " not in g1.run("nft list table ip stop").stdout, "no packet of the VRF came so far")
+    equal(len(wire.packets()), 0, "packets in clear")
+    g1.run("nft delete table ip stop")
+    g1.ip("link del d0\nlink del red")
+    for each in (wire, red, near):
+        each.close()
+
+
+# Tunnels of the kernel between the gateways, their device, and what travels in them
+KERNEL_TUNNELS = {
+    "gre": ("gre", 4), "gretap": ("gretap", 4), "sit": ("sit", 6), "ipip": ("ipip", 4), "ip6gre": ("ip6gre", 4),
+}
+
+
+def kernel_tunnel(lab, a, g1, g2, b, kind, data):
+    """A tunnel of the kernel's between the gateways, under ESP in transport mode."""
+    form, version = KERNEL_TUNNELS[kind]
+    ends = ("2001:db8::1", "2001:db8::2") if kind == "ip6gre" else ("192.0.2.1", "192.0.2.2")
+    for gate in (g1, g2):
+        gate.silence()
+    for spi, left, right, way in ((0x3001, g1, g2, (0, 1)), (0x3002, g2, g1, (1, 0))):
+        key = os.urandom(20)
+        for gate, word in ((right, "in"), (left, "out")):
+            gate.sa(word, spi, ends[way[0]], ends[way[1]], SUITE, key, mode="transport", more="reqid 3")
+            gate.policy(f"dir {word} src {ends[way[0]]} dst {ends[way[1]]} action protect reqid 3")
+    here, there = HOSTS[version]
+    for gate, number, host in ((g1, 0, there), (g2, 1, here)):
+        gate.ip(f"""link add t0 type {form} local {ends[number]} remote {ends[1 - number]}
+                    link set t0 up
+                    addr add 10.9.0.{number + 1}/24 dev t0
+                    addr add fd09::{number + 1}/64 dev t0 nodad""")
+        # What the device takes for granted of its way, which ESP makes shorter.
+        gate.ip(f"link set t0 mtu {1462 if kind == 'gretap' else 1476}\n"
+                f"route add {host} dev t0{' via 10.9.0.%d' % (2 - number) if kind == 'gretap' else ''}")
+    wire = Wire(g1, "wan", "(ip or ip6) and not (ip proto 50 or ip6 proto 50) and not icmp6 and not icmp")
+    near, far = a.udp(here), b.udp(there)
+    ask(near, far, data[:100])
+    listener = b.listen(there)
+    # From a host behind the gateways, and from a gateway itself.
+    stream(*a.connect(listener, here), data)
+    equal(len(wire.packets()), 0, "packets in clear")
+    for gate, host in ((g1, there), (g2, here)):
+        gate.ip(f"route del {host} dev t0\nlink del t0")
+        gate.silence()
+    for each in (near, far, listener, wire):
         each.close()
 
 
@@ -198,6 +327,14 @@ def main(lab):
         groups(lab, g1, g2)
     with lab.test("groups/ipv6", "and so do those for a group of IPv6"):
         group6(lab, g1, g2)
+    with lab.test("groups/members", "members of the group on the sending host hear it in clear, whatever policy says of "
+                                    "what leaves and what comes in, and one sealed packet leaves"):
+        members(lab, g1, g2)
+    with lab.test("groups/vrf", "a VRF's packet that ends behind our hook opens no way for groups and broadcasts"):
+        taught(lab, g1, g2)
+    for kind in KERNEL_TUNNELS:
+        with lab.test(f"tunnel/{kind}", f"{kind} over transport mode learns what fits, and TCP in it flows"):
+            kernel_tunnel(lab, a, g1, g2, b, kind, data)
     for name, part, sentence in (
             ("vlan", vlan, "ESP travels in frames of 802.1Q"),
             ("bridge", bridge, "ESP leaves by a bridge, and arrives by one"),

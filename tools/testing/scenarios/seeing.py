@@ -201,7 +201,15 @@ def advice(g1):
     g1.policy("dir out dst 10.77.0.0/16 action protect reqid 99")
     g1.ip("xfrm policy add src 10.77.0.1 dst 10.77.0.2 dir out")
     g1.ip("link set wan mtu 1300")
-    equal(found() - at_first, {"rp_filter", "forwarding", "ipv6", "policy", "xfrm", "mtu"}, "what is found")
+    want = {"rp_filter", "forwarding", "ipv6", "policy", "xfrm", "mtu"}
+    equal(found() - at_first, want, "what is found")
+    # Not every kernel has routes that wrap packets, or tell a device how to.
+    g1.run("ip route add 10.78.0.0/16 encap ip id 7 dst 192.0.2.2 dev wan", good=False)
+    equal(found() - at_first, want, "what is found with a route that tells a device how to wrap")
+    if not g1.run("ip route add 10.79.0.0/16 encap seg6 mode encap segs 2001:db8::9 dev wan", good=False).returncode:
+        equal(found() - at_first, want | {"around"}, "what is found with a route that wraps packets")
+        g1.ip("route del 10.79.0.0/16")
+    g1.run("ip route del 10.78.0.0/16", good=False)
     g1.ip("link set wan mtu 1500\nxfrm policy flush")
     g1.sysctl("net/ipv4/conf/all/rp_filter", 0)
     g1.sysctl("net/ipv4/ip_forward", 1)
