@@ -291,7 +291,7 @@ static bool is_nat(const struct nf_hook_ops *ops)
 	return ops->priority == NF_IP_PRI_NAT_SRC && ops->hook_ops_type == NF_HOOK_OP_UNDEFINED;
 }
 
-/* A hook has dropped what was to become ESP. Connection tracking counts with us, rules by themselves. */
+/* A hook behind ours has dropped a packet. Rules count for themselves, conntrack with us. */
 static void drop_behind(const struct espm_egress *egress, struct sk_buff *skb,
 			const struct nf_hook_ops *ops)
 {
@@ -493,14 +493,14 @@ static_assert(ARRAY_SIZE(hook_ops) <= ESPM_HOOKS);
  * struct probe - a packet of ours, by which we learn continuations
  * @ops: the hook that it meets first
  * @head: its memory, by which copies are known, too
- * @okfn: of the copy for this host, which comes first, and of the packet itself
- * @n: how many of them came
+ * @copy: continuation of the copy for this host, which comes first
+ * @self: that of the packet itself
  */
 struct probe {
 	struct nf_hook_ops ops;
 	const unsigned char *head;
-	int (*okfn[2])(struct net *net, struct sock *sk, struct sk_buff *skb);
-	u32 n;
+	int (*copy)(struct net *net, struct sock *sk, struct sk_buff *skb);
+	int (*self)(struct net *net, struct sock *sk, struct sk_buff *skb);
 };
 
 static unsigned int catch_probe(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
@@ -509,8 +509,10 @@ static unsigned int catch_probe(void *priv, struct sk_buff *skb, const struct nf
 
 	if (skb->head != probe->head)
 		return NF_ACCEPT;
-	if (probe->n < ARRAY_SIZE(probe->okfn))
-		probe->okfn[probe->n++] = state->okfn;
+	if (!probe->copy)
+		probe->copy = state->okfn;
+	else
+		probe->self = state->okfn;
 	consume_skb(skb);
 	return NF_STOLEN;
 }
@@ -574,8 +576,8 @@ static void learn_loop_back(struct espm_net *en)
 		.hooknum = NF_INET_POST_ROUTING, .priority = INT_MIN,
 	};
 	send_probe(en, probe);
-	if (probe->n == 2 && probe->okfn[0] != probe->okfn[1])
-		WRITE_ONCE(loop_back4, probe->okfn[0]);
+	if (probe->self && probe->self != probe->copy)
+		WRITE_ONCE(loop_back4, probe->copy);
 	kfree(probe);
 }
 

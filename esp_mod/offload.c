@@ -178,7 +178,7 @@ static int review_entry(struct nf_conn *ct, void *data)
 	return 0;
 }
 
-/* All flows of the namespace fall out; those that are fit are taken again with their next packet. */
+/* All flows of the namespace fall out; those that are fit are taken again by their next packet. */
 static void empty_tables(struct net *net, void (*cleanup)(struct net_device *dev))
 {
 	struct net_device *dev;
@@ -204,7 +204,8 @@ void espm_offload_review(struct espm_net *en)
 	struct review review = { .en = en };
 	struct nf_ct_iter_data iter = { .net = en->net, .data = &review };
 	void (*cleanup)(struct net_device *dev);
-	typeof(&nf_ct_iterate_cleanup_net) iterate;
+	void (*iterate)(int (*see)(struct nf_conn *ct, void *data),
+			const struct nf_ct_iter_data *iter);
 
 	if (!espm_offload_is_possible())
 		return;

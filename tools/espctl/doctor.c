@@ -235,7 +235,7 @@ static void check_xfrm(struct findings *findings)
 		     "the kernel's own IPsec has %d policies and %d SAs here", policies, states);
 }
 
-/* Where policy is not asked: see esp_mod(4). A program may do anything, so it is no fault as such. */
+/* Where policy is not asked: see esp_mod(4). A program may do anything, which is no fault yet. */
 static void check_around(struct findings *findings)
 {
 	int routes = around_routes(), programs = around_programs();
@@ -244,14 +244,15 @@ static void check_around(struct findings *findings)
 		return;
 	if (routes)
 		find(findings, "around", false,
-		     "use a device for the tunnel, about which policy is asked: ip link add ... type gre|ipip|sit|vxlan",
+		     "use a device for the tunnel (ip link add ... type gre): policy is asked there",
 		     "%d routes or nexthops wrap packets by themselves (encap), past policy", routes);
 	else
 		find(findings, "around", true, NULL,
 		     "no route wraps packets by itself (encap), past policy");
 	if (programs)
 		find(findings, "around", true, NULL,
-		     "%d devices have an XDP program, which sees packets before policy does", programs);
+		     "%d devices have an XDP program, which sees packets before policy does",
+		     programs);
 }
 
 /* Large receive offload has merged packets that are then sealed as one. */
