@@ -96,7 +96,7 @@ static bool was_opened(const struct espm_net *en, const struct nf_hook_state *st
 }
 
 static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
-			  const struct nf_hook_state *state, bool behind_nat)
+			  const struct nf_hook_state *state, enum espm_ask ask)
 {
 	/* Checked already, or it has never left this host. */
 	if (was_opened(en, state) || state->in->flags & IFF_LOOPBACK ||
@@ -105,8 +105,7 @@ static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
 	/* A bridge does not know yet whether a frame only crosses it: see clear_bridged(). */
 	if (nf_bridge_in_prerouting(skb))
 		return NF_ACCEPT;
-	return espm_input_ask_clear(en, skb, behind_nat ? ESPM_ASK_CHANGED : ESPM_ASK_FIRST) ==
-	       ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
+	return espm_input_ask_clear(en, skb, ask) == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
 }
 
 /*
@@ -126,14 +125,14 @@ static noinline unsigned int clear_fragment(void *priv, struct sk_buff *skb,
 	unsigned int verdict = espm_defrag(priv, skb, was_opened(priv, state) ?
 						      ESPM_DEFRAG_OPENED : ESPM_DEFRAG_IN);
 
-	return verdict == NF_ACCEPT ? clear(priv, skb, state, false) : verdict;
+	return verdict == NF_ACCEPT ? clear(priv, skb, state, ESPM_ASK_FIRST) : verdict;
 }
 
 static unsigned int clear_first(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	if (espm_defrag_wants(skb))
 		return clear_fragment(priv, skb, state);
-	return clear(priv, skb, state, false);
+	return clear(priv, skb, state, ESPM_ASK_FIRST);
 }
 
 static unsigned int ask_clear(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
@@ -214,7 +213,7 @@ static unsigned int clear_changed(void *priv, struct sk_buff *skb,
 	if (espm_offload_is_possible())
 		espm_offload_forbid(priv, skb);
 	if (is_natted(skb))
-		return clear(priv, skb, state, true);
+		return clear(priv, skb, state, ESPM_ASK_CHANGED);
 	if (espm_input_recall_route(priv, skb) && is_next(skb, state))
 		return in(priv, skb, state);
 	return NF_ACCEPT;
@@ -266,7 +265,7 @@ static int seal_late(struct net *net, struct sock *sk, struct sk_buff *skb)
 	struct espm_egress egress;
 
 	rcu_read_lock();
-	switch (espm_output_ask(en, skb, false, &egress)) {
+	switch (espm_output_ask(en, skb, ESPM_ASK_LATE, &egress)) {
 	case ESPM_STEAL:
 		seal(en, &egress, skb);
 		break;
@@ -383,7 +382,7 @@ static bool crosses_bridge(const struct sk_buff *skb)
 }
 
 static unsigned int out(struct espm_net *en, struct sk_buff *skb,
-			const struct nf_hook_state *state, bool behind_nat)
+			const struct nf_hook_state *state, enum espm_ask ask)
 {
 	struct espm_egress egress;
 
@@ -393,11 +392,11 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 		/* What only crosses a bridge is not this host's traffic. */
 		if (crosses_bridge(skb))
 			return NF_ACCEPT;
-		if (!behind_nat && clear_bridged(en, skb) != NF_ACCEPT)
+		if (ask == ESPM_ASK_FIRST && clear_bridged(en, skb) != NF_ACCEPT)
 			return NF_DROP;
 	}
 
-	switch (espm_output_ask(en, skb, behind_nat, &egress)) {
+	switch (espm_output_ask(en, skb, ask, &egress)) {
 	case ESPM_ACCEPT:
 		return NF_ACCEPT;
 	case ESPM_DROP:
@@ -411,7 +410,7 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 	espm_encap_forget(skb);
 	if (state->pf == NFPROTO_IPV6 && ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr))
 		loop_back6(skb, state);
-	if (pass_rest(&egress, skb, state, behind_nat ? ask_out_changed : ask_out))
+	if (pass_rest(&egress, skb, state, ask == ESPM_ASK_FIRST ? ask_out : ask_out_changed))
 		seal(en, &egress, skb);
 	else
 		espm_sa_put(egress.sa);
@@ -427,14 +426,14 @@ static noinline unsigned int out_fragment(void *priv, struct sk_buff *skb,
 	if (stays_here(state))
 		return NF_ACCEPT;
 	verdict = espm_defrag(priv, skb, ESPM_DEFRAG_OUT);
-	return verdict == NF_ACCEPT ? out(priv, skb, state, false) : verdict;
+	return verdict == NF_ACCEPT ? out(priv, skb, state, ESPM_ASK_FIRST) : verdict;
 }
 
 static unsigned int out_first(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	if (espm_defrag_wants(skb))
 		return out_fragment(priv, skb, state);
-	return out(priv, skb, state, false);
+	return out(priv, skb, state, ESPM_ASK_FIRST);
 }
 
 static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
@@ -449,7 +448,7 @@ static unsigned int out_changed(void *priv, struct sk_buff *skb, const struct nf
 
 	/* One that becomes ESP in any case is not asked about here, see pass_hooks(). */
 	if (is_natted(skb) && state->okfn != seal_late)
-		verdict = out(priv, skb, state, true);
+		verdict = out(priv, skb, state, ESPM_ASK_CHANGED);
 	if (verdict == NF_ACCEPT)
 		espm_encap_forget(skb);
 	return verdict;

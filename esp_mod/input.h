@@ -24,13 +24,6 @@ struct espm_ingress {
 	u8 udp;
 };
 
-/* When it is asked whether a packet may come in as it is. */
-enum espm_ask {
-	ESPM_ASK_FIRST,		/* before NAT */
-	ESPM_ASK_CHANGED,	/* once more, where destination NAT has changed it */
-	ESPM_ASK_LATE,		/* for the first time, behind NAT */
-};
-
 enum espm_answer espm_input_ask_clear(struct espm_net *en, struct sk_buff *skb, enum espm_ask ask);
 void espm_input_explain(struct espm_net *en, const struct espm_flow *flow,
 			struct espm_explained *told);

@@ -166,15 +166,15 @@ static struct espm_policy *find_way_back(struct espm_net *en, const struct sk_bu
 }
 
 /* What has its mark, or is changed already, would be another packet after it has waited. */
-static bool can_wait(const struct espm_origin *origin, bool behind_nat)
+static bool can_wait(const struct espm_origin *origin, enum espm_ask ask)
 {
-	return !origin->reqid && !behind_nat;
+	return !origin->reqid && ask != ESPM_ASK_CHANGED;
 }
 
 /* The last step of espm_output_ask(), with the policy that matches. */
 static enum espm_answer obey(struct espm_net *en, struct sk_buff *skb, struct espm_policy *policy,
 			     enum espm_match match, unsigned long gen,
-			     const struct espm_origin *origin, bool behind_nat,
+			     const struct espm_origin *origin, enum espm_ask ask,
 			     struct espm_egress *egress)
 {
 	enum espm_answer answer;
@@ -190,7 +190,7 @@ decide:
 		return ESPM_STEAL;
 	}
 	if (policy->on_demand && (why == ESPM_OUT_NO_SA || why == ESPM_OUT_EXPIRED)) {
-		switch (espm_hold(en, skb, policy, gen, can_wait(origin, behind_nat))) {
+		switch (espm_hold(en, skb, policy, gen, can_wait(origin, ask))) {
 		case ESPM_HELD_IT:
 			return ESPM_HELD;
 		case ESPM_HELD_TOO_LATE:
@@ -206,9 +206,10 @@ decide:
 /* espm_output_ask() of what is not known. Apart: what is does not pay for its variables. */
 static noinline enum espm_answer ask_anew(struct espm_net *en, struct sk_buff *skb,
 					  unsigned long gen, struct espm_origin *origin,
-					  bool behind_nat, struct espm_egress *egress)
+					  enum espm_ask ask, struct espm_egress *egress)
 {
-	struct espm_path *path = origin->sa && !behind_nat ? espm_sa_path_rcu(origin->sa) : NULL;
+	struct espm_path *path = origin->sa && ask == ESPM_ASK_FIRST ?
+				 espm_sa_path_rcu(origin->sa) : NULL;
 	struct espm_policy *policy;
 	enum espm_match match;
 	struct espm_flow flow;
@@ -220,7 +221,7 @@ static noinline enum espm_answer ask_anew(struct espm_net *en, struct sk_buff *s
 	/* IKE that is only forwarded is traffic like any other. */
 	if (flow.proto == IPPROTO_UDP && !skb->sk)
 		flow.vital = false;
-	if (behind_nat && was_settled(en, skb, gen, &flow))
+	if (ask == ESPM_ASK_CHANGED && was_settled(en, skb, gen, &flow))
 		return ESPM_ACCEPT;
 
 	policy = espm_spd_match_rcu(en, ESPM_DIR_OUT, gen, &flow, &match);
@@ -228,13 +229,16 @@ static noinline enum espm_answer ask_anew(struct espm_net *en, struct sk_buff *s
 		policy = find_way_back(en, skb, gen, &match);
 	if (policy && !origin->reqid)
 		find_origin(en, skb, gen, &flow, origin);
+	/* A queue in a hook behind ours lost the mark of what was to get one layer more. */
+	if (ask == ESPM_ASK_LATE && origin->depth)
+		origin->depth = ESPM_NEST_MAX - 1;
 	if (!policy || (origin->reqid && (policy->action != ESPM_ACTION_PROTECT ||
 					  is_from(origin, policy, gen)))) {
 		if (path && espm_encap_is_of(skb, path))
 			WRITE_ONCE(path->alone, gen);
 		return ESPM_ACCEPT;
 	}
-	return obey(en, skb, policy, match, gen, origin, behind_nat, egress);
+	return obey(en, skb, policy, match, gen, origin, ask, egress);
 }
 
 /* All packets of an SA are one flow: one answer does for them (-300 instructions). */
@@ -249,7 +253,7 @@ static bool is_alone(const struct espm_sa *sa, const struct sk_buff *skb, unsign
  * espm_output_ask() - must a packet that leaves be protected?
  * @en: the namespace
  * @skb: the packet at POST_ROUTING
- * @behind_nat: whether source NAT has seen it, and this was asked before
+ * @ask: whether source NAT has changed it, or a queue had it, and this was asked before
  * @egress: result with %ESPM_STEAL
  *
  * Our own packets are asked about again, for nested protection, but never
@@ -258,7 +262,7 @@ static bool is_alone(const struct espm_sa *sa, const struct sk_buff *skb, unsign
  * Context: under rcu_read_lock(), softirqs off.
  * Return: the answer; a drop has been counted.
  */
-enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool behind_nat,
+enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, enum espm_ask ask,
 				 struct espm_egress *egress)
 {
 	struct espm_origin origin = espm_encap_origin(skb);
@@ -268,14 +272,14 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool 
 
 	if (!rcu_access_pointer(en->spd.classes[ESPM_DIR_OUT]))
 		return ESPM_ACCEPT;
-	if (origin.sa && !behind_nat && is_alone(origin.sa, skb, gen))
+	if (origin.sa && ask == ESPM_ASK_FIRST && is_alone(origin.sa, skb, gen))
 		return ESPM_ACCEPT;
 	/* What is forwarded is no packet of ours that has lost its mark. */
-	if (!origin.reqid && !behind_nat && skb->skb_iif && espm_flow_brief(&brief, skb) &&
+	if (!origin.reqid && ask == ESPM_ASK_FIRST && skb->skb_iif && espm_flow_brief(&brief, skb) &&
 	    espm_spd_recall_rcu(en, ESPM_DIR_OUT, gen, &brief, &policy))
-		return policy ? obey(en, skb, policy, ESPM_MATCH, gen, &origin, behind_nat,
-				     egress) : ESPM_ACCEPT;
-	return ask_anew(en, skb, gen, &origin, behind_nat, egress);
+		return policy ? obey(en, skb, policy, ESPM_MATCH, gen, &origin, ask, egress) :
+				ESPM_ACCEPT;
+	return ask_anew(en, skb, gen, &origin, ask, egress);
 }
 
 /**

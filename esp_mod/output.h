@@ -20,6 +20,13 @@ enum espm_answer {
 	ESPM_HELD,	/* it waits for an SA */
 };
 
+/* When it is asked what is to be done. */
+enum espm_ask {
+	ESPM_ASK_FIRST,		/* before NAT */
+	ESPM_ASK_CHANGED,	/* once more, where NAT has changed the packet */
+	ESPM_ASK_LATE,		/* inbound for the first time, behind NAT; outbound out of a queue */
+};
+
 /**
  * struct espm_egress - what is to be done with a packet that leaves
  * @sa: the SA that protects it, a reference; only with ESPM_STEAL
@@ -48,7 +55,7 @@ struct espm_explained {
 	struct espm_sa *sa;
 };
 
-enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, bool behind_nat,
+enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, enum espm_ask ask,
 				 struct espm_egress *egress);
 void espm_output_explain(struct espm_net *en, const struct espm_flow *flow,
 			 struct espm_explained *told);

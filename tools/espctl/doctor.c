@@ -245,7 +245,8 @@ static void check_around(struct findings *findings)
 	if (routes)
 		find(findings, "around", false,
 		     "use a device for the tunnel (ip link add ... type gre): policy is asked there",
-		     "%d routes or nexthops wrap packets by themselves (encap), past policy", routes);
+		     "%d routes or nexthops wrap packets by themselves (encap), past policy",
+		     routes);
 	else
 		find(findings, "around", true, NULL,
 		     "no route wraps packets by itself (encap), past policy");
