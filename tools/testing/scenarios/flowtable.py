@@ -24,7 +24,8 @@ RULES = """table inet ft {
 	}
 	chain forward {
 		type filter hook forward priority 0
-		meta l4proto { tcp, udp } flow add @f
+		meta l4proto tcp flow add @f
+		meta l4proto udp flow add @f
 	}
 }"""
 CLEAR = "(tcp or udp) and not (ip proto 50 or ip6 proto 50)"
