@@ -209,11 +209,11 @@ def ended(lab):
 
     if not lab.debug:
         anew()
-    lone, = lab.build("lone", v6=False)
+    lone, peer = lab.build("lone", "peer", v6=False)
+    lab.join("lone:w peer:w")
     lone.ip("""link set lo up
-               link add d0 type dummy
-               addr add 10.9.0.1/24 dev d0
-               link set d0 up""")
+               addr add 10.9.0.1/24 dev w
+               link set w up""")
     lone.run("nft -f -", text="""table ip t {
         chain c {
             type filter hook output priority 0
@@ -229,7 +229,8 @@ def ended(lab):
     del lab.spaces["lone"]
     began = time.monotonic()
     lone.delete()
-    # That waits for namespaces which end.
+    # Its devices go first; then rmmod waits until the rest has.
+    eventually(lambda: " w:" not in peer.read("/proc/net/dev"), "the wire's other end goes", 20)
     equal(lab.rmmod().returncode, 0, "status of rmmod")
     took = time.monotonic() - began
     check(took < 6, f"the namespace took {took:.1f} s to end")
