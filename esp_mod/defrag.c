@@ -47,9 +47,10 @@ int espm_defrag_start(struct espm_net *en)
  */
 void espm_defrag_stop(struct espm_net *en)
 {
-	if (en->gather6)
-		symbol_put(nf_ct_frag6_gather);
+	if (!en->gather6)
+		return;
 	en->gather6 = NULL;
+	symbol_put(nf_ct_frag6_gather);
 }
 
 /*

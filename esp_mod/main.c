@@ -106,11 +106,9 @@ static void __net_exit end_sas(struct list_head *nets)
 		espm_sad_flush(en);
 		mutex_unlock(&en->lock);
 	}
-	list_for_each_entry(net, nets, exit_list) {
-		en = espm_net_of(net);
-		espm_sa_await(en);
-		espm_dev_destroy(en);
-	}
+	list_for_each_entry(net, nets, exit_list)
+		espm_sa_await(espm_net_of(net));
+	espm_dev_destroy_all(nets);
 }
 
 /*
