@@ -370,7 +370,7 @@ static enum espm_counter check_transport(const struct espm_path *path, struct sk
 /**
  * struct fit - how a packet, or each of its segments, fits into its SA
  * @mtu: the longest that fits whole
- * @endless: whether it is longer than any packet of ESP, in fragments or not
+ * @longest: the longest that a packet of ESP holds, in fragments or not, if it is near that
  * @whole: whether it does
  * @df: whether the outer packet is not to be fragmented
  * @clamp: whether it may be the beginning of a TCP connection
@@ -379,10 +379,10 @@ static enum espm_counter check_transport(const struct espm_path *path, struct sk
  */
 struct fit {
 	u32 mtu;
+	u32 longest;
 	u32 head;
 	u32 tail;
 	bool clamp;
-	bool endless;
 	bool whole;
 	bool df;
 };
@@ -414,8 +414,8 @@ static enum espm_counter check_fit(const struct espm_way *way, struct sk_buff *s
 	if (hdr_len > skb->len)
 		return ESPM_OUT_UNREADABLE;
 	/* Not even fragments outside can make up a packet longer than its length field. */
-	fit->endless = skb->len > longest / 2 && !skb_is_gso(skb) &&
-		       skb->len > espm_path_inner_mtu(path, longest, hdr_len);
+	fit->longest = skb->len > longest / 2 ? espm_path_inner_mtu(path, longest, hdr_len) :
+						longest;
 	fit->mtu = espm_path_inner_mtu(path, mtu, hdr_len);
 	fit->head = espm_encap_headroom(path, way->dst);
 	fit->tail = sa->suite->block + ESPM_TAIL_LEN + sa->suite->icv_len;
@@ -464,7 +464,7 @@ static bool needs_fragments(const struct espm_egress *egress, const struct sk_bu
 		return false;
 	if (ip_hdr(skb)->version == 6)
 		return skb->len > ESPM_IPV6_MIN_MTU && dst->ops->family == AF_INET6;
-	return fit->endless && !espm_hdr_df(skb->data) && dst->ops->family == AF_INET &&
+	return skb->len > fit->longest && !espm_hdr_df(skb->data) && dst->ops->family == AF_INET &&
 	       !(dst->flags & DST_FAKE_RTABLE);
 }
 
@@ -626,6 +626,11 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 	u32 tail = fit->tail;
 	struct espm_op *op;
 
+	/* One of a GSO train, whose segments may be as long as they like, is held against it, too. */
+	if (unlikely(skb->len > fit->longest)) {
+		why = ESPM_OUT_TOO_LONG;
+		goto drop;
+	}
 	tap(egress->sa->en->dev, skb);
 	if (egress->sa->tfc)
 		tail += tfc_len(egress->sa, skb, fit);
@@ -744,9 +749,6 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 			why = ESPM_OUT_SEGMENT;
 			goto drop;
 		}
-	} else if (fit.endless) {
-		why = ESPM_OUT_TOO_LONG;
-		goto drop;
 	} else {
 		segments = skb;
 	}
