@@ -22,14 +22,21 @@ static int open(struct net_device *dev)
 	struct in_device *in = __in_dev_get_rtnl(dev);
 	struct inet6_dev *in6 = __in6_dev_get(dev);
 
-	/* It neither routes nor has neighbours: no redirects, no link-local address. */
+	/*
+	 * It neither routes nor has neighbours: no redirects, no routers, no link-local address.
+	 * Where the settings of all devices say otherwise, espm_flow_is_of_link() holds.
+	 */
 	if (in) {
 		IN_DEV_CONF_SET(in, SEND_REDIRECTS, false);
+		IN_DEV_CONF_SET(in, ACCEPT_REDIRECTS, false);
 		/* No route leads back here; selectors and policies check the source. */
 		IN_DEV_CONF_SET(in, RP_FILTER, 0);
 	}
-	if (in6)
+	if (in6) {
 		in6->cnf.addr_gen_mode = IN6_ADDR_GEN_MODE_NONE;
+		in6->cnf.accept_ra = 0;
+		in6->cnf.accept_redirects = 0;
+	}
 	return 0;
 }
 

@@ -180,8 +180,12 @@ static noinline struct espm_path *find_path(struct espm_net *en, const struct sk
 	}
 
 	spi = skb_header_pointer(skb, ingress->esp, sizeof(name.spi), &name.spi);
-	if (!spi)
+	if (!spi) {
+		/* Nobody's, then; a fragment may find the rest of its packet further on. */
+		if (proto == IPPROTO_ESP && !fragment)
+			*why = ESPM_IN_MALFORMED;
 		return NULL;
+	}
 	name.spi = *spi;
 	path = espm_sad_recall_rcu(en, &name);
 	if (!path) {
@@ -189,13 +193,16 @@ static noinline struct espm_path *find_path(struct espm_net *en, const struct sk
 			*why = ESPM_IN_NOT_OURS;
 		return NULL;
 	}
-	/* UDP to another port is somebody else's; ESP without UDP is not. */
-	if (ingress->udp && udp->dest != path->encap_dport)
-		return NULL;
-	if (!ingress->udp && path->encap_dport)
+	if (ingress->udp && udp->dest != path->encap_dport) {
+		/* UDP to another port is somebody else's; ESP to its own, and ESP without UDP, is not. */
+		if (udp->dest != htons(ESPM_PORT_NATT))
+			return NULL;
 		*why = ESPM_IN_ENCAP;
-	else if (fragment)
+	} else if (!ingress->udp && path->encap_dport) {
+		*why = ESPM_IN_ENCAP;
+	} else if (fragment) {
 		*why = ESPM_IN_FRAGMENT;
+	}
 	return path;
 }
 
@@ -526,8 +533,8 @@ enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 	if (!path) {
 		if (why == ESPM_PASS)
 			return ESPM_ACCEPT;
-		espm_count(en, why);
-		return why == ESPM_IN_KEEPALIVE ? ESPM_DROP : ESPM_ACCEPT;
+		espm_drop(en, NULL, NULL, skb, why);
+		return why == ESPM_IN_NOT_OURS ? ESPM_ACCEPT : ESPM_DROP;
 	}
 	sa = path->sa;
 	if (why == ESPM_PASS && !espm_sa_usable(sa))
@@ -836,7 +843,9 @@ static noinline enum espm_counter check_inner_anew(const struct espm_sa *sa, uns
 	    espm_addr_cmp(&flow.src, &path->src, flow.family))
 		return ESPM_IN_SELECTOR;
 	why = check_flow(sa, gen, &flow);
-	return why == ESPM_PASS || !is_error_about(sa, gen, skb, &flow) ? why : ESPM_PASS;
+	if (why != ESPM_PASS && !is_error_about(sa, gen, skb, &flow))
+		return why;
+	return sa->mode == ESPM_MODE_TUNNEL && espm_flow_is_of_link(&flow) ? ESPM_IN_LINK : ESPM_PASS;
 }
 
 static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_buff *skb, u8 *proto)

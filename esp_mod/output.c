@@ -847,8 +847,10 @@ void espm_output_done(struct espm_op *op, int err)
 		return;
 	}
 	/* A dummy carries nothing. */
-	if (likely(op->plain))
+	if (likely(op->plain)) {
 		espm_sa_account(op->sa, op->plain);
+		dev_sw_netstats_tx_add(op->sa->en->dev, 1, op->plain);
+	}
 	espm_encap_send(op);
 	espm_op_free(op);
 }
