@@ -15,6 +15,7 @@
 #include "drop.h"
 #include "encap.h"
 #include "flow.h"
+#include "frame.h"
 #include "hold.h"
 #include "icmp.h"
 #include "natt.h"
@@ -431,15 +432,16 @@ static enum espm_counter check_fit(const struct espm_way *way, struct sk_buff *s
 
 /* Fragments of one packet: made, and taken from here, in one go. */
 struct train {
+	struct espm_frame frame;
 	struct sk_buff *first;
 	struct sk_buff **end;
 };
 
-static DEFINE_PER_CPU(struct train, train);
+static DEFINE_PER_CPU(struct espm_frames, trains) = { .lock = ESPM_LOCAL_INIT };
 
 static int append(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
-	struct train *mine = this_cpu_ptr(&train);
+	struct train *mine = container_of(espm_frame_mine(&trains), struct train, frame);
 
 	skb_mark_not_on_list(skb);
 	*mine->end = skb;
@@ -490,21 +492,23 @@ static int fragment6(struct net *net, struct sk_buff *skb, const struct fit *fit
 /* Uses up @skb. The fragments, or NULL. */
 static struct sk_buff *fragment(struct net *net, struct sk_buff *skb, const struct fit *fit)
 {
-	struct train *mine = this_cpu_ptr(&train);
+	struct train train;
 	int err;
 
-	mine->first = NULL;
-	mine->end = &mine->first;
+	train.first = NULL;
+	train.end = &train.first;
+	espm_frame_push(&trains, &train.frame);
 	skb->ignore_df = 1;
 	if (ip_hdr(skb)->version == 4)
 		err = fragment4(net, skb, fit);
 	else
 		err = fragment6(net, skb, fit);
+	espm_frame_pop(&trains, &train.frame);
 	if (err) {
-		kfree_skb_list(mine->first);
+		kfree_skb_list(train.first);
 		return NULL;
 	}
-	return mine->first;
+	return train.first;
 }
 
 /* tcpdump on the esp device shows what is about to be sealed. */
@@ -626,7 +630,7 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 	u32 tail = fit->tail;
 	struct espm_op *op;
 
-	/* One of a GSO train, whose segments may be as long as they like, is held against it, too. */
+	/* Segments of a GSO train may be as long as whoever made it likes. */
 	if (unlikely(skb->len > fit->longest)) {
 		why = ESPM_OUT_TOO_LONG;
 		goto drop;

@@ -58,8 +58,8 @@ enum {
 	ESPM_DSCP_COPY		= 0xff,
 };
 
-/* Whoever takes a number without care is a task or a CPU, and takes one before it looks again. */
-static_assert(ESPM_SEQ_MARGIN > PID_MAX_LIMIT + NR_CPUS);
+/* Whoever takes a number without care is a task, or a CPU, and takes one until it looks again. */
+static_assert(ESPM_SEQ_MARGIN >= 2 * PID_MAX_LIMIT);
 
 /* What an outbound SA sends when it has nothing to send. */
 enum espm_idle {

@@ -28,7 +28,7 @@
 	     "too short for an SPI, or for its suite's header, IV, trailer and ICV") \
 	DROP(IN_FRAGMENT, "in_fragment", "ESP inside of a fragment that was not reassembled") \
 	DROP(IN_ENCAP, "in_encap", \
-	     "without the SA's UDP encapsulation, or on port 4500 where the SA has none or another") \
+	     "UDP missing, or on port 4500 where the SA has none or another") \
 	DROP(IN_REPLAY_OLD, "in_replay_old", "sequence number left of the replay window") \
 	DROP(IN_REPLAY_SEEN, "in_replay_seen", "sequence number received before") \
 	DROP(IN_ICV, "in_icv", "integrity check failed: forged, damaged, or the keys differ") \
@@ -61,7 +61,7 @@
 	     "a fragment without the ports that a policy asks for, inbound") \
 	DROP(IN_UNREADABLE, "in_unreadable", "clear packet whose headers cannot be read") \
 	DROP(IN_REASSEMBLY, "in_reassembly", \
-	     "a fragment that does not fit the others of its packet, or is one too many, inbound") \
+	     "a fragment that does not fit the others of its packet, inbound") \
 	DROP(IN_CONNTRACK, "in_conntrack", "connection tracking refused the ESP packet") \
 	DROP(OUT_NO_SA, "out_no_sa", "policy says ESP and there is no SA of its reqid") \
 	DROP(OUT_HELD, "out_held", \
@@ -82,7 +82,7 @@
 	DROP(OUT_TOO_LONG, "out_too_long", \
 	     "so long that with ESP it would pass 65535 bytes") \
 	DROP(OUT_REASSEMBLY, "out_reassembly", \
-	     "a fragment that does not fit the others of its packet, or is one too many, outbound") \
+	     "a fragment that does not fit the others of its packet, outbound") \
 	DROP(OUT_SEGMENT, "out_segment", \
 	     "to make segments, fragments or a checksum of it failed") \
 	DROP(OUT_NO_ROUTE, "out_no_route", "no route to the SA's destination") \
