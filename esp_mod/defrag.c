@@ -76,21 +76,10 @@ static u16 zone_of(const struct sk_buff *skb)
 	return ct ? nf_ct_zone_id(nf_ct_zone(ct), CTINFO2DIR(info)) : NF_CT_DEFAULT_ZONE_ID;
 }
 
-/* @skb: NULL where it is freed already */
-static void count_refused(struct espm_net *en, const struct sk_buff *skb, enum espm_defrag_way way)
+/* What it refuses it frees, and counts itself (ReasmFails). */
+static unsigned int gather4(struct espm_net *en, struct sk_buff *skb, u32 user)
 {
-	espm_drop(en, NULL, NULL, skb,
-		  way == ESPM_DEFRAG_OUT ? ESPM_OUT_REASSEMBLY : ESPM_IN_REASSEMBLY);
-}
-
-static unsigned int gather4(struct espm_net *en, struct sk_buff *skb, u32 user,
-			    enum espm_defrag_way way)
-{
-	int err = ip_defrag(en->net, skb, user);
-
-	if (err && err != -EINPROGRESS)
-		count_refused(en, NULL, way);
-	if (err)
+	if (ip_defrag(en->net, skb, user))
 		return NF_STOLEN;
 	/* It may be longer than the link, as it was for whoever sent it. */
 	skb->ignore_df = 1;
@@ -106,7 +95,8 @@ static unsigned int gather6(struct espm_net *en, struct sk_buff *skb, u32 user,
 	case -EINPROGRESS:
 		return NF_STOLEN;
 	default:
-		count_refused(en, skb, way);
+		espm_drop(en, NULL, NULL, skb, way == ESPM_DEFRAG_OUT ? ESPM_OUT_REASSEMBLY :
+									ESPM_IN_REASSEMBLY);
 		return NF_DROP;
 	}
 }
@@ -123,7 +113,7 @@ static unsigned int gather6(struct espm_net *en, struct sk_buff *skb, u32 user,
  * Context: under rcu_read_lock(), softirqs off.
  * Return: %NF_ACCEPT for a whole packet, and for what is to stay a fragment;
  * %NF_STOLEN while others of its kind are awaited, and where the kernel has freed it;
- * %NF_DROP if it is refused otherwise. What is refused has been counted.
+ * %NF_DROP if it is refused otherwise, and that has been counted.
  */
 unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, enum espm_defrag_way way)
 {
@@ -133,12 +123,12 @@ unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, enum espm_def
 	if (is_to_stay(skb, way))
 		return NF_ACCEPT;
 	if (way == ESPM_DEFRAG_OUT)
-		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_OUT + zone, way) :
+		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_OUT + zone) :
 			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_OUT + zone, way);
 	if (way == ESPM_DEFRAG_IN && zone)
-		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_IN + zone, way) :
+		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_IN + zone) :
 			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_IN + zone, way);
 	if (nf_bridge_in_prerouting(skb))
 		way = ESPM_DEFRAG_BRIDGED;
-	return v4 ? gather4(en, skb, OURS4 + way, way) : gather6(en, skb, OURS6 + way, way);
+	return v4 ? gather4(en, skb, OURS4 + way) : gather6(en, skb, OURS6 + way, way);
 }

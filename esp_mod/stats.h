@@ -61,7 +61,7 @@
 	     "a fragment without the ports that a policy asks for, inbound") \
 	DROP(IN_UNREADABLE, "in_unreadable", "clear packet whose headers cannot be read") \
 	DROP(IN_REASSEMBLY, "in_reassembly", \
-	     "a fragment that does not fit the others of its packet, inbound") \
+	     "a fragment of IPv6 that does not fit the others, inbound") \
 	DROP(IN_CONNTRACK, "in_conntrack", "connection tracking refused the ESP packet") \
 	DROP(OUT_NO_SA, "out_no_sa", "policy says ESP and there is no SA of its reqid") \
 	DROP(OUT_HELD, "out_held", \
@@ -82,7 +82,7 @@
 	DROP(OUT_TOO_LONG, "out_too_long", \
 	     "so long that with ESP it would pass 65535 bytes") \
 	DROP(OUT_REASSEMBLY, "out_reassembly", \
-	     "a fragment that does not fit the others of its packet, outbound") \
+	     "a fragment of IPv6 that does not fit the others, outbound") \
 	DROP(OUT_SEGMENT, "out_segment", \
 	     "to make segments, fragments or a checksum of it failed") \
 	DROP(OUT_NO_ROUTE, "out_no_route", "no route to the SA's destination") \
