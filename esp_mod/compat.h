@@ -8,6 +8,7 @@
 
 #include <linux/crypto.h>
 #include <linux/hrtimer.h>
+#include <linux/local_lock.h>
 #include <linux/netdevice.h>
 #include <linux/version.h>
 #include <net/genetlink.h>
@@ -50,6 +51,27 @@ static void name(struct crypto_async_request *base, int err)		\
 #define GENL_MCAST_CAP_NET_ADMIN GENL_UNS_ADMIN_PERM
 #endif
 
+/*
+ * A lock for a CPU's own memory, under which softirqs are off. It costs nothing without
+ * PREEMPT_RT. With it, since 6.18, they may be off for several tasks of a CPU at once; before
+ * 6.11, when the lock came, that was itself a lock of the CPU.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+struct espm_local { local_lock_t bh; };
+
+#define ESPM_LOCAL_INIT { .bh = INIT_LOCAL_LOCK(bh) }
+#define espm_local_init(lock) local_lock_init(&(lock)->bh)
+#define espm_local_lock(lock) local_lock_nested_bh(&(lock)->bh)
+#define espm_local_unlock(lock) local_unlock_nested_bh(&(lock)->bh)
+#else
+struct espm_local {};
+
+#define ESPM_LOCAL_INIT {}
+#define espm_local_init(lock) ((void)(lock))
+#define espm_local_lock(lock) ((void)(lock))
+#define espm_local_unlock(lock) ((void)(lock))
+#endif
+
 /* A timer, its function and its clock, in one step since 6.13. */
 static inline void espm_compat_hrtimer_setup(struct hrtimer *timer,
 					     enum hrtimer_restart (*function)(struct hrtimer *),
@@ -75,7 +97,11 @@ static inline void espm_compat_dev_flags(struct net_device *dev)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 	dev->lltx = true;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+	dev->netns_immutable = true;
+#else
 	dev->netns_local = true;
+#endif
 #else
 	dev->features |= NETIF_F_LLTX | NETIF_F_NETNS_LOCAL;
 #endif

@@ -294,11 +294,12 @@ enum { SPARES = 32 };
  * the price of a small packet (1,300 of 14,000 instructions).
  */
 struct spares {
+	struct espm_local lock;
 	u32 n;
 	struct espm_op *op[SPARES];
 };
 
-static DEFINE_PER_CPU(struct spares, spares);
+static DEFINE_PER_CPU(struct spares, spares) = { .lock = ESPM_LOCAL_INIT };
 
 /* KASAN is to see each op die. */
 static bool keeps_spares(void)
@@ -337,8 +338,10 @@ struct espm_op *espm_op_alloc(struct espm_sa *sa, struct sk_buff *skb)
 	struct espm_op *op = NULL;
 
 	lockdep_assert(in_softirq());
+	espm_local_lock(&spares.lock);
 	if (kept->n)
 		op = kept->op[--kept->n];
+	espm_local_unlock(&spares.lock);
 	if (unlikely(!op || op->room < sa->room)) {
 		kfree(op);
 		op = kmalloc(sizeof(*op) + sa->room, GFP_ATOMIC);
@@ -371,10 +374,13 @@ void espm_op_free(struct espm_op *op)
 	if (op->dev)
 		dev_put(op->dev);
 	espm_sa_put(op->sa);
-	if (keeps_spares() && kept->n < SPARES)
+	espm_local_lock(&spares.lock);
+	if (keeps_spares() && kept->n < SPARES) {
 		kept->op[kept->n++] = op;
-	else
-		kfree(op);
+		op = NULL;
+	}
+	espm_local_unlock(&spares.lock);
+	kfree(op);
 }
 
 static int crypt_apart(struct espm_op *op, bool seal)

@@ -9,6 +9,7 @@
 #include <net/netfilter/nf_conntrack_zones.h>
 #include "compat.h"
 #include "defrag.h"
+#include "drop.h"
 #include "netns.h"
 
 /*
@@ -47,9 +48,10 @@ int espm_defrag_start(struct espm_net *en)
  */
 void espm_defrag_stop(struct espm_net *en)
 {
-	if (en->gather6)
-		symbol_put(nf_ct_frag6_gather);
+	if (!en->gather6)
+		return;
 	en->gather6 = NULL;
+	symbol_put(nf_ct_frag6_gather);
 }
 
 /*
@@ -74,6 +76,7 @@ static u16 zone_of(const struct sk_buff *skb)
 	return ct ? nf_ct_zone_id(nf_ct_zone(ct), CTINFO2DIR(info)) : NF_CT_DEFAULT_ZONE_ID;
 }
 
+/* What it refuses it frees, and counts itself (ReasmFails). */
 static unsigned int gather4(struct espm_net *en, struct sk_buff *skb, u32 user)
 {
 	if (ip_defrag(en->net, skb, user))
@@ -83,7 +86,8 @@ static unsigned int gather4(struct espm_net *en, struct sk_buff *skb, u32 user)
 	return NF_ACCEPT;
 }
 
-static unsigned int gather6(struct espm_net *en, struct sk_buff *skb, u32 user)
+static unsigned int gather6(struct espm_net *en, struct sk_buff *skb, u32 user,
+			    enum espm_defrag_way way)
 {
 	switch (en->gather6(en->net, skb, user)) {
 	case 0:
@@ -91,6 +95,8 @@ static unsigned int gather6(struct espm_net *en, struct sk_buff *skb, u32 user)
 	case -EINPROGRESS:
 		return NF_STOLEN;
 	default:
+		espm_drop(en, NULL, NULL, skb, way == ESPM_DEFRAG_OUT ? ESPM_OUT_REASSEMBLY :
+									ESPM_IN_REASSEMBLY);
 		return NF_DROP;
 	}
 }
@@ -106,7 +112,8 @@ static unsigned int gather6(struct espm_net *en, struct sk_buff *skb, u32 user)
  *
  * Context: under rcu_read_lock(), softirqs off.
  * Return: %NF_ACCEPT for a whole packet, and for what is to stay a fragment;
- * %NF_STOLEN while others of its kind are awaited; %NF_DROP without memory.
+ * %NF_STOLEN while others of its kind are awaited, and where the kernel has freed it;
+ * %NF_DROP if it is refused otherwise, and that has been counted.
  */
 unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, enum espm_defrag_way way)
 {
@@ -117,11 +124,11 @@ unsigned int espm_defrag(struct espm_net *en, struct sk_buff *skb, enum espm_def
 		return NF_ACCEPT;
 	if (way == ESPM_DEFRAG_OUT)
 		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_OUT + zone) :
-			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_OUT + zone);
+			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_OUT + zone, way);
 	if (way == ESPM_DEFRAG_IN && zone)
 		return v4 ? gather4(en, skb, IP_DEFRAG_CONNTRACK_IN + zone) :
-			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_IN + zone);
+			    gather6(en, skb, IP6_DEFRAG_CONNTRACK_IN + zone, way);
 	if (nf_bridge_in_prerouting(skb))
 		way = ESPM_DEFRAG_BRIDGED;
-	return v4 ? gather4(en, skb, OURS4 + way) : gather6(en, skb, OURS6 + way);
+	return v4 ? gather4(en, skb, OURS4 + way) : gather6(en, skb, OURS6 + way, way);
 }

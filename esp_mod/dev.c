@@ -22,14 +22,21 @@ static int open(struct net_device *dev)
 	struct in_device *in = __in_dev_get_rtnl(dev);
 	struct inet6_dev *in6 = __in6_dev_get(dev);
 
-	/* It neither routes nor has neighbours: no redirects, no link-local address. */
+	/*
+	 * It neither routes nor has neighbours: no redirects, no routers, no link-local address.
+	 * Where the settings of all devices say otherwise, espm_flow_is_of_link() holds.
+	 */
 	if (in) {
 		IN_DEV_CONF_SET(in, SEND_REDIRECTS, false);
+		IN_DEV_CONF_SET(in, ACCEPT_REDIRECTS, false);
 		/* No route leads back here; selectors and policies check the source. */
 		IN_DEV_CONF_SET(in, RP_FILTER, 0);
 	}
-	if (in6)
+	if (in6) {
 		in6->cnf.addr_gen_mode = IN6_ADDR_GEN_MODE_NONE;
+		in6->cnf.accept_ra = 0;
+		in6->cnf.accept_redirects = 0;
+	}
 	return 0;
 }
 
@@ -46,6 +53,10 @@ static netdev_tx_t refuse(struct sk_buff *skb, struct net_device *dev)
 
 static void free_dev(struct net_device *dev)
 {
+	struct dev_priv *priv = netdev_priv(dev);
+
+	/* Hooks compare the pointer, and read behind it. */
+	WARN_ON_ONCE(READ_ONCE(priv->en->dev) == dev);
 	/* register_netdevice() may have called this before it failed. */
 	free_percpu(dev->tstats);
 	dev->tstats = NULL;
@@ -146,23 +157,64 @@ int espm_dev_create(struct espm_net *en, struct netlink_ext_ack *extack)
 		return err;
 	}
 	rtnl_unlock();
-	en->dev = dev;
+	WRITE_ONCE(en->dev, dev);
 	return 0;
+}
+
+/* Before the device itself, whose list of NAPI instances the cells are on. */
+static void begin_end(struct espm_net *en, struct list_head *dying)
+{
+	if (!en->dev)
+		return;
+	gro_cells_destroy(&en->cells);
+	unregister_netdevice_queue(en->dev, dying);
 }
 
 /**
  * espm_dev_destroy() - remove a namespace's device
  * @en: the namespace, with no packet on its way to the device
  *
+ * What it has received lies in the backlogs of CPUs until it is unregistered, and is
+ * known by it until then. So the hooks, which may live on, lose sight of it in between:
+ * when nothing comes from it any more, and before rtnl_unlock() frees it.
+ *
  * Context: process, sleeps, takes the RTNL.
  */
 void espm_dev_destroy(struct espm_net *en)
 {
+	LIST_HEAD(dying);
+
 	if (!en->dev)
 		return;
-	/* Before the device, whose list of NAPI instances the cells are on. */
-	gro_cells_destroy(&en->cells);
-	unregister_netdev(en->dev);
-	/* The hooks, which may live on, compare it. */
+	rtnl_lock();
+	begin_end(en, &dying);
+	unregister_netdevice_many(&dying);
 	WRITE_ONCE(en->dev, NULL);
+	synchronize_net();
+	rtnl_unlock();
+}
+
+/**
+ * espm_dev_destroy_all() - remove the devices of namespaces that end together
+ * @nets: the namespaces, in a list of their exit_list, each as for espm_dev_destroy()
+ *
+ * The same, with its grace periods shared.
+ *
+ * Context: process, sleeps, takes the RTNL.
+ */
+void espm_dev_destroy_all(struct list_head *nets)
+{
+	struct net *net;
+	LIST_HEAD(dying);
+
+	rtnl_lock();
+	list_for_each_entry(net, nets, exit_list)
+		begin_end(espm_net_of(net), &dying);
+	if (!list_empty(&dying)) {
+		unregister_netdevice_many(&dying);
+		list_for_each_entry(net, nets, exit_list)
+			WRITE_ONCE(espm_net_of(net)->dev, NULL);
+		synchronize_net();
+	}
+	rtnl_unlock();
 }

@@ -8,11 +8,13 @@
 #define _ESPM_DEV_H
 
 struct espm_net;
+struct list_head;
 struct netlink_ext_ack;
 
 int espm_dev_init(void);
 void espm_dev_exit(void);
 int espm_dev_create(struct espm_net *en, struct netlink_ext_ack *extack);
 void espm_dev_destroy(struct espm_net *en);
+void espm_dev_destroy_all(struct list_head *nets);
 
 #endif /* _ESPM_DEV_H */

@@ -3,6 +3,7 @@
 #include <linux/skbuff.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include "atom.h"
 #include "compat.h"
 #include "drop.h"
 #include "netns.h"
@@ -63,7 +64,7 @@ static void count_policy(struct espm_policy *policy, enum espm_counter why)
 		drops = kzalloc(sizeof(*drops), GFP_ATOMIC | __GFP_NOWARN);
 		if (!drops)
 			return;
-		old = cmpxchg(&policy->drops, NULL, drops);
+		old = espm_cmpxchg(&policy->drops, NULL, drops);
 		if (old) {
 			kfree(drops);
 			drops = old;

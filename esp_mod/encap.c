@@ -12,22 +12,32 @@
 #include "chacha.h"
 #include "crypto.h"
 #include "encap.h"
+#include "frame.h"
 #include "natt.h"
 #include "netns.h"
 #include "sa.h"
 
 /*
- * The packet that this CPU is handing to the stack right now, and its origin.
- * The last POST_ROUTING hook takes the mark off again. Softirqs are off between
- * the two, so nothing else runs on this CPU; where a packet leaves the straight
+ * The packet that is being handed to the stack right now, and its origin. The last
+ * POST_ROUTING hook takes the mark off again; where a packet leaves the straight
  * way (NFQUEUE), the mark is gone and the hook asks the SAD instead.
  */
 struct sent {
+	struct espm_frame frame;
 	const struct sk_buff *skb;
 	struct espm_origin origin;
 };
 
-static DEFINE_PER_CPU(struct sent, sent);
+static DEFINE_PER_CPU(struct espm_frames, sending) = { .lock = ESPM_LOCAL_INIT };
+
+/* The mark of a packet that leaves, or NULL if it has none */
+static struct sent *find_sent(const struct sk_buff *skb)
+{
+	struct espm_frame *frame = espm_frame_mine(&sending);
+	struct sent *sent = frame ? container_of(frame, struct sent, frame) : NULL;
+
+	return sent && sent->skb == skb ? sent : NULL;
+}
 
 /**
  * espm_encap_own() - make every byte of a packet one's own
@@ -315,17 +325,17 @@ void espm_encap_transport(struct sk_buff *skb, const struct espm_path *path, u32
 
 static void send(struct espm_sa *sa, struct sk_buff *skb, u8 depth, bool udp)
 {
-	struct sent *mine = this_cpu_ptr(&sent);
 	struct net *net = sa->en->net;
-	struct sent outer = *mine;
+	struct sent sent;
 
-	mine->skb = skb;
-	mine->origin.sa = sa;
-	mine->origin.reqid = READ_ONCE(sa->reqid);
-	mine->origin.depth = depth;
+	sent.skb = skb;
+	sent.origin.sa = sa;
+	sent.origin.reqid = READ_ONCE(sa->reqid);
+	sent.origin.depth = depth;
 	if (READ_ONCE(sa->idle_limit))
 		WRITE_ONCE(sa->last_sent, jiffies);
 
+	espm_frame_push(&sending, &sent.frame);
 	if (skb->protocol == htons(ETH_P_IP)) {
 		ip_local_out(net, NULL, skb);
 	} else {
@@ -333,7 +343,7 @@ static void send(struct espm_sa *sa, struct sk_buff *skb, u8 depth, bool udp)
 			espm_natt_checksum6(skb);
 		ip6_local_out(net, NULL, skb);
 	}
-	*mine = outer;
+	espm_frame_pop(&sending, &sent.frame);
 }
 
 /**
@@ -394,9 +404,9 @@ void espm_encap_send_keepalive(struct espm_sa *sa)
  */
 struct espm_origin espm_encap_origin(const struct sk_buff *skb)
 {
-	const struct sent *mine = this_cpu_ptr(&sent);
+	const struct sent *sent = find_sent(skb);
 
-	return mine->skb == skb ? mine->origin : (struct espm_origin){};
+	return sent ? sent->origin : (struct espm_origin){};
 }
 
 /**
@@ -409,6 +419,8 @@ struct espm_origin espm_encap_origin(const struct sk_buff *skb)
  */
 void espm_encap_forget(const struct sk_buff *skb)
 {
-	if (this_cpu_read(sent.skb) == skb)
-		this_cpu_write(sent.skb, NULL);
+	struct sent *sent = find_sent(skb);
+
+	if (sent)
+		sent->skb = NULL;
 }

@@ -3,6 +3,7 @@
 #include <linux/bitops.h>
 #include <linux/jiffies.h>
 #include <linux/llist.h>
+#include "atom.h"
 #include "event.h"
 #include "netns.h"
 #include "sa.h"
@@ -65,7 +66,7 @@ void espm_event_raise_icv(struct espm_sa *sa)
 {
 	unsigned long told = READ_ONCE(sa->icv_told), now = jiffies;
 
-	if (now - told >= HZ && cmpxchg(&sa->icv_told, told, now) == told)
+	if (now - told >= HZ && espm_cmpxchg(&sa->icv_told, told, now) == told)
 		espm_event_raise(sa, ESPM_EVENT_ICV);
 }
 
@@ -92,5 +93,5 @@ struct llist_node *espm_event_take_all(struct espm_net *en)
  */
 unsigned long espm_event_take(struct espm_sa *sa)
 {
-	return xchg(&sa->events, 0);
+	return espm_xchg(&sa->events, 0);
 }

@@ -4,6 +4,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
+#include "atom.h"
 #include "compat.h"
 #include "event.h"
 #include "expire.h"
@@ -22,9 +23,9 @@ static const struct espm_lifetime *life_of(const struct espm_sa *sa)
 static void soften(struct espm_sa *sa, enum espm_life by)
 {
 	if (READ_ONCE(sa->soft_limit) != ESPM_LIVES ||
-	    cmpxchg(&sa->soft_limit, ESPM_LIVES, by) != ESPM_LIVES)
+	    espm_cmpxchg(&sa->soft_limit, ESPM_LIVES, by) != ESPM_LIVES)
 		return;
-	cmpxchg(&sa->state, ESPM_SA_VALID, ESPM_SA_DYING);
+	espm_cmpxchg(&sa->state, ESPM_SA_VALID, ESPM_SA_DYING);
 	espm_event_raise(sa, ESPM_EVENT_SOFT);
 }
 
@@ -50,7 +51,7 @@ static void look_at_clock(struct espm_sa *sa)
 
 	lockdep_assert_held(&sa->expire_lock);
 	for (by = ESPM_LIFE_SECONDS; by <= ESPM_LIFE_USE_SECONDS; by++) {
-		since = by == ESPM_LIFE_SECONDS ? sa->added : READ_ONCE(sa->used);
+		since = by == ESPM_LIFE_SECONDS ? sa->added : sa->used;
 		if (!since)
 			continue;
 		switch (espm_lifetime_age(life, by, now - since)) {
@@ -177,6 +178,7 @@ static void note_first_use(struct espm_sa *sa)
 {
 	spin_lock_bh(&sa->expire_lock);
 	if (!sa->used) {
+		/* Whoever sees half of it, on 32 bits, or none, comes here and sees all. */
 		WRITE_ONCE(sa->used, ktime_get_boottime_ns());
 		look_at_clock(sa);
 	}
@@ -194,9 +196,9 @@ static u64 near_end(const struct espm_sa *sa)
 static void look_at_numbers(struct espm_sa *sa, u64 nth)
 {
 	if (sa->dir != ESPM_DIR_OUT || nth < near_end(sa) || READ_ONCE(sa->near_told) ||
-	    xchg(&sa->near_told, true))
+	    espm_xchg(&sa->near_told, 1))
 		return;
-	cmpxchg(&sa->state, ESPM_SA_VALID, ESPM_SA_DYING);
+	espm_cmpxchg(&sa->state, ESPM_SA_VALID, ESPM_SA_DYING);
 	espm_event_raise(sa, ESPM_EVENT_SEQ_NEAR);
 }
 
@@ -215,7 +217,7 @@ static void move_mark(struct espm_sa *sa, u64 nth)
 	if (espm_lifetime_has(life, ESPM_LIFE_BYTES))
 		goto unlock;
 	if (sa->dir == ESPM_DIR_OUT) {
-		next = espm_sa_last_seq(sa) + 1;
+		next = espm_sa_last_seq(sa) - ESPM_SEQ_MARGIN;
 		if (nth < near_end(sa))
 			next = near_end(sa);
 	}
@@ -223,7 +225,7 @@ static void move_mark(struct espm_sa *sa, u64 nth)
 	hard = life->bound[ESPM_LIFE_PACKETS].hard;
 	if (hard)
 		next = min(next, hard);
-	WRITE_ONCE(sa->mark, next - 1);
+	WRITE_ONCE(sa->mark, min_t(u64, next - 1, ULONG_MAX));
 unlock:
 	spin_unlock_bh(&sa->expire_lock);
 }
@@ -303,7 +305,9 @@ u64 espm_expire_used(struct espm_sa *sa, enum espm_life by)
 	case ESPM_LIFE_SECONDS:
 		return now - sa->added;
 	default:
-		used = READ_ONCE(sa->used);
+		spin_lock_bh(&sa->expire_lock);
+		used = sa->used;
+		spin_unlock_bh(&sa->expire_lock);
 		return used ? now - used : 0;
 	}
 }

@@ -32,6 +32,24 @@ static bool is_neighbour_discovery(u8 type)
 	return type >= NDISC_ROUTER_SOLICITATION && type <= NDISC_REDIRECT;
 }
 
+/**
+ * espm_flow_is_of_link() - is it a message that is only meant for those on one link?
+ * @flow: the flow
+ *
+ * Of a fragment that is not the first nothing is known; without the first, it ends nowhere.
+ *
+ * Return: true for redirects of either family, and for the rest of neighbour discovery.
+ */
+bool espm_flow_is_of_link(const struct espm_flow *flow)
+{
+	u8 type = flow->sport >> 8;
+
+	if (flow->ports != ESPM_PORTS_SEEN)
+		return false;
+	return flow->family == AF_INET ? flow->proto == IPPROTO_ICMP && type == ICMP_REDIRECT :
+	       flow->proto == IPPROTO_ICMPV6 && is_neighbour_discovery(type);
+}
+
 /* @on_link: the hop limit says that no router has passed the packet on */
 static void read_ports(struct espm_flow *flow, const struct sk_buff *skb, int offset, u8 dir,
 		       bool on_link)

@@ -46,7 +46,7 @@ static int inner_len4(const struct iphdr *ip, u32 avail)
 	if (avail < sizeof(*ip) || ip->version != 4 || ip->ihl < ESPM_IPV4_MIN_IHL)
 		return -EINVAL;
 	total = be16_to_cpu(ip->tot_len);
-	if (total < ip->ihl * 4u || total > avail)
+	if (total < ip->ihl * 4u || total > avail || ip_fast_csum(ip, ip->ihl))
 		return -EINVAL;
 	return total;
 }
@@ -71,7 +71,8 @@ static int inner_len6(const struct ipv6hdr *ip, u32 avail)
  *
  * What is there beyond the stated length is TFC padding (RFC 4303 section 2.7).
  *
- * Return: bytes, at least a header and at most @avail, or -EINVAL.
+ * Return: bytes, at least a header and at most @avail, or -EINVAL, also where the
+ * checksum of an IPv4 header is wrong.
  */
 int espm_hdr_inner_len(const u8 *packet, u32 avail, u8 next)
 {

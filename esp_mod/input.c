@@ -25,6 +25,7 @@
 #include "event.h"
 #include "expire.h"
 #include "flow.h"
+#include "frame.h"
 #include "hdr.h"
 #include "icmp.h"
 #include "input.h"
@@ -36,8 +37,13 @@
 #include "spread.h"
 #include "trailer.h"
 
-/* Layers of transport mode that this CPU is inside of. */
-static DEFINE_PER_CPU(u8, transport_depth);
+/* A packet that comes out of transport mode, and how many layers of it that are by then. */
+struct layer {
+	struct espm_frame frame;
+	u8 depth;
+};
+
+static DEFINE_PER_CPU(struct espm_frames, layers) = { .lock = ESPM_LOCAL_INIT };
 
 /*
  * The byte that names ESP or UDP as next header, and where that begins. A fragment
@@ -180,8 +186,12 @@ static noinline struct espm_path *find_path(struct espm_net *en, const struct sk
 	}
 
 	spi = skb_header_pointer(skb, ingress->esp, sizeof(name.spi), &name.spi);
-	if (!spi)
+	if (!spi) {
+		/* Nobody's, then; a fragment may find the rest of its packet further on. */
+		if (proto == IPPROTO_ESP && !fragment)
+			*why = ESPM_IN_MALFORMED;
 		return NULL;
+	}
 	name.spi = *spi;
 	path = espm_sad_recall_rcu(en, &name);
 	if (!path) {
@@ -189,13 +199,16 @@ static noinline struct espm_path *find_path(struct espm_net *en, const struct sk
 			*why = ESPM_IN_NOT_OURS;
 		return NULL;
 	}
-	/* UDP to another port is somebody else's; ESP without UDP is not. */
-	if (ingress->udp && udp->dest != path->encap_dport)
-		return NULL;
-	if (!ingress->udp && path->encap_dport)
+	if (ingress->udp && udp->dest != path->encap_dport) {
+		/* UDP to another port is somebody else's, but that of ESP is not. */
+		if (udp->dest != htons(ESPM_PORT_NATT))
+			return NULL;
 		*why = ESPM_IN_ENCAP;
-	else if (fragment)
+	} else if (!ingress->udp && path->encap_dport) {
+		*why = ESPM_IN_ENCAP;
+	} else if (fragment) {
 		*why = ESPM_IN_FRAGMENT;
+	}
 	return path;
 }
 
@@ -553,8 +566,8 @@ enum espm_answer espm_input_ask(struct espm_net *en, struct sk_buff *skb,
 	if (!path) {
 		if (why == ESPM_PASS)
 			return ESPM_ACCEPT;
-		espm_count(en, why);
-		return why == ESPM_IN_KEEPALIVE ? ESPM_DROP : ESPM_ACCEPT;
+		espm_drop(en, NULL, NULL, skb, why);
+		return why == ESPM_IN_NOT_OURS ? ESPM_ACCEPT : ESPM_DROP;
 	}
 	sa = path->sa;
 	if (why == ESPM_PASS && !espm_sa_usable(sa))
@@ -876,7 +889,11 @@ static noinline enum espm_counter check_inner_anew(const struct espm_sa *sa, uns
 	    espm_addr_cmp(&flow.src, &path->src, flow.family))
 		return ESPM_IN_SELECTOR;
 	why = check_flow(sa, gen, &flow);
-	return why == ESPM_PASS || !is_error_about(sa, gen, skb, &flow) ? why : ESPM_PASS;
+	if (why != ESPM_PASS && !is_error_about(sa, gen, skb, &flow))
+		return why;
+	if (sa->mode == ESPM_MODE_TUNNEL && espm_flow_is_of_link(&flow))
+		return ESPM_IN_LINK;
+	return ESPM_PASS;
 }
 
 static enum espm_counter check_inner(const struct espm_sa *sa, const struct sk_buff *skb, u8 *proto)
@@ -945,14 +962,17 @@ static enum espm_counter deliver_transport(struct espm_op *op)
 	struct net *net = op->sa->en->net;
 	struct sk_buff *skb = op->skb;
 	bool v4 = skb->protocol == htons(ETH_P_IP);
+	struct espm_frame *outer = espm_frame_mine(&layers);
+	struct layer layer;
 
-	if (this_cpu_read(transport_depth) >= ESPM_NEST_MAX)
+	layer.depth = outer ? container_of(outer, struct layer, frame)->depth + 1 : 1;
+	if (layer.depth > ESPM_NEST_MAX)
 		return ESPM_IN_NEST;
 	op->skb = NULL;
-	this_cpu_inc(transport_depth);
+	espm_frame_push(&layers, &layer.frame);
 	NF_HOOK(v4 ? NFPROTO_IPV4 : NFPROTO_IPV6, NF_INET_PRE_ROUTING, net, NULL, skb, skb->dev,
 		NULL, espm_input_transport);
-	this_cpu_dec(transport_depth);
+	espm_frame_pop(&layers, &layer.frame);
 	return ESPM_PASS;
 }
 

@@ -108,11 +108,10 @@ static void __net_exit end_sas(struct list_head *nets)
 		mutex_unlock(&en->lock);
 	}
 	list_for_each_entry(net, nets, exit_list) {
-		en = espm_net_of(net);
-		espm_hold_exit(en);
-		espm_sa_await(en);
-		espm_dev_destroy(en);
+		espm_hold_exit(espm_net_of(net));
+		espm_sa_await(espm_net_of(net));
 	}
+	espm_dev_destroy_all(nets);
 }
 
 /*

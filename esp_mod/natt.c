@@ -12,7 +12,8 @@
  * @skb: the packet
  * @offset: of its UDP header
  *
- * Four zero bytes mark IKE (RFC 3948 section 2.2). Whether an SPI is ours,
+ * Four zero bytes mark IKE (RFC 3948 section 2.2). What is too short for an SPI is the
+ * socket's, who may know what it is. Whether an SPI is ours,
  * and its SA expects UDP on these ports, is the caller's question.
  *
  * Context: any.
@@ -38,7 +39,7 @@ enum espm_natt espm_natt_look(const struct sk_buff *skb, int offset)
 		return first && *first == ESPM_NATT_KEEPALIVE_BYTE ? ESPM_NATT_KEEPALIVE :
 								     ESPM_NATT_OTHER;
 	}
-	if (len < sizeof(*udp) + ESPM_HDR_LEN)
+	if (len < sizeof(*udp) + sizeof(*spi))
 		return ESPM_NATT_OTHER;
 	spi = skb_header_pointer(skb, offset + sizeof(*udp), sizeof(*spi), &buf.spi);
 	return spi && *spi ? ESPM_NATT_ESP : ESPM_NATT_OTHER;

@@ -26,7 +26,7 @@ enum { ESPM_HOOKS = 10 };
  * @awake: L: hooks are registered, @dev is there
  * @hooks: L: our netfilter hooks, each with a pointer to this
  * @gather6: reassembly of IPv6, held while hooks are registered
- * @dev: esp0, set before the first hook, %NULL once no SA is left to use it
+ * @dev: esp0, read under RCU: set before the first hook, %NULL before it is freed
  * @cells: queues of @dev for opened packets
  * @sad: security associations
  * @spd: policies

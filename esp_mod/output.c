@@ -15,6 +15,7 @@
 #include "drop.h"
 #include "encap.h"
 #include "flow.h"
+#include "frame.h"
 #include "hold.h"
 #include "icmp.h"
 #include "natt.h"
@@ -374,7 +375,7 @@ static enum espm_counter check_transport(const struct espm_path *path, struct sk
 /**
  * struct fit - how a packet, or each of its segments, fits into its SA
  * @mtu: the longest that fits whole
- * @endless: whether it is longer than any packet of ESP, in fragments or not
+ * @longest: the longest that a packet of ESP holds, in fragments or not, if it is near that
  * @whole: whether it does
  * @df: whether the outer packet is not to be fragmented
  * @clamp: whether it may be the beginning of a TCP connection
@@ -383,10 +384,10 @@ static enum espm_counter check_transport(const struct espm_path *path, struct sk
  */
 struct fit {
 	u32 mtu;
+	u32 longest;
 	u32 head;
 	u32 tail;
 	bool clamp;
-	bool endless;
 	bool whole;
 	bool df;
 };
@@ -418,8 +419,8 @@ static enum espm_counter check_fit(const struct espm_way *way, struct sk_buff *s
 	if (hdr_len > skb->len)
 		return ESPM_OUT_UNREADABLE;
 	/* Not even fragments outside can make up a packet longer than its length field. */
-	fit->endless = skb->len > longest / 2 && !skb_is_gso(skb) &&
-		       skb->len > espm_path_inner_mtu(path, longest, hdr_len);
+	fit->longest = skb->len > longest / 2 ? espm_path_inner_mtu(path, longest, hdr_len) :
+						longest;
 	fit->mtu = espm_path_inner_mtu(path, mtu, hdr_len);
 	fit->head = espm_encap_headroom(path, way->dst);
 	fit->tail = sa->suite->block + ESPM_TAIL_LEN + sa->suite->icv_len;
@@ -435,15 +436,16 @@ static enum espm_counter check_fit(const struct espm_way *way, struct sk_buff *s
 
 /* Fragments of one packet: made, and taken from here, in one go. */
 struct train {
+	struct espm_frame frame;
 	struct sk_buff *first;
 	struct sk_buff **end;
 };
 
-static DEFINE_PER_CPU(struct train, train);
+static DEFINE_PER_CPU(struct espm_frames, trains) = { .lock = ESPM_LOCAL_INIT };
 
 static int append(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
-	struct train *mine = this_cpu_ptr(&train);
+	struct train *mine = container_of(espm_frame_mine(&trains), struct train, frame);
 
 	skb_mark_not_on_list(skb);
 	*mine->end = skb;
@@ -468,7 +470,7 @@ static bool needs_fragments(const struct espm_egress *egress, const struct sk_bu
 		return false;
 	if (ip_hdr(skb)->version == 6)
 		return skb->len > ESPM_IPV6_MIN_MTU && dst->ops->family == AF_INET6;
-	return fit->endless && !espm_hdr_df(skb->data) && dst->ops->family == AF_INET &&
+	return skb->len > fit->longest && !espm_hdr_df(skb->data) && dst->ops->family == AF_INET &&
 	       !(dst->flags & DST_FAKE_RTABLE);
 }
 
@@ -494,21 +496,23 @@ static int fragment6(struct net *net, struct sk_buff *skb, const struct fit *fit
 /* Uses up @skb. The fragments, or NULL. */
 static struct sk_buff *fragment(struct net *net, struct sk_buff *skb, const struct fit *fit)
 {
-	struct train *mine = this_cpu_ptr(&train);
+	struct train train;
 	int err;
 
-	mine->first = NULL;
-	mine->end = &mine->first;
+	train.first = NULL;
+	train.end = &train.first;
+	espm_frame_push(&trains, &train.frame);
 	skb->ignore_df = 1;
 	if (ip_hdr(skb)->version == 4)
 		err = fragment4(net, skb, fit);
 	else
 		err = fragment6(net, skb, fit);
+	espm_frame_pop(&trains, &train.frame);
 	if (err) {
-		kfree_skb_list(mine->first);
+		kfree_skb_list(train.first);
 		return NULL;
 	}
-	return mine->first;
+	return train.first;
 }
 
 /* tcpdump on the esp device shows what is about to be sealed. */
@@ -630,6 +634,11 @@ static void output_one(struct espm_egress *egress, struct sk_buff *skb,
 	u32 tail = fit->tail;
 	struct espm_op *op;
 
+	/* Segments of a GSO train may be as long as whoever made it likes. */
+	if (unlikely(skb->len > fit->longest)) {
+		why = ESPM_OUT_TOO_LONG;
+		goto drop;
+	}
 	tap(egress->sa->en->dev, skb);
 	if (egress->sa->tfc)
 		tail += tfc_len(egress->sa, skb, fit);
@@ -748,9 +757,6 @@ void espm_output(struct espm_egress *egress, struct sk_buff *skb)
 			why = ESPM_OUT_SEGMENT;
 			goto drop;
 		}
-	} else if (fit.endless) {
-		why = ESPM_OUT_TOO_LONG;
-		goto drop;
 	} else {
 		segments = skb;
 	}
@@ -849,8 +855,10 @@ void espm_output_done(struct espm_op *op, int err)
 		return;
 	}
 	/* A dummy carries nothing. */
-	if (likely(op->plain))
+	if (likely(op->plain)) {
 		espm_sa_account(op->sa, op->plain);
+		dev_sw_netstats_tx_add(op->sa->en->dev, 1, op->plain);
+	}
 	espm_encap_send(op);
 	espm_op_free(op);
 }

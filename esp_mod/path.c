@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Between which addresses an SA's packets travel. See path.h. */
 #include <linux/slab.h>
+#include "atom.h"
 #include "path.h"
 #include "sa.h"
 #include "trailer.h"
@@ -73,7 +74,7 @@ void espm_path_arrived(struct espm_path *path, struct espm_arrival *arrival)
 {
 	struct espm_arrival *old;
 
-	old = unrcu_pointer(xchg(&path->arrival, RCU_INITIALIZER(arrival)));
+	old = unrcu_pointer(espm_xchg(&path->arrival, RCU_INITIALIZER(arrival)));
 	if (old)
 		call_rcu(&old->rcu, free_arrival_late);
 }

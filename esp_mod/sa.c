@@ -2,6 +2,7 @@
 /* One security association, from allocation to its end. See sa.h. */
 #include <crypto/aead.h>
 #include <linux/slab.h>
+#include "atom.h"
 #include "chacha.h"
 #include "event.h"
 #include "expire.h"
@@ -167,7 +168,7 @@ bool espm_sa_end(struct espm_sa *sa)
 	u32 state = READ_ONCE(sa->state);
 
 	while (state == ESPM_SA_LARVAL || state == ESPM_SA_VALID || state == ESPM_SA_DYING)
-		if (try_cmpxchg(&sa->state, &state, ESPM_SA_EXPIRED))
+		if (espm_try_cmpxchg(&sa->state, &state, ESPM_SA_EXPIRED))
 			return true;
 	return false;
 }
@@ -182,6 +183,23 @@ void espm_sa_kill(struct espm_sa *sa)
 {
 	WRITE_ONCE(sa->state, ESPM_SA_DEAD);
 	percpu_ref_kill(&sa->ref);
+}
+
+/*
+ * The next number, or false at the end, where each is taken by itself: added to and given
+ * back, the counter of several CPUs could go round, and hand numbers out once more.
+ */
+static bool take_number(struct espm_sa *sa, u64 *seq)
+{
+	u64 last = espm_sa_last_seq(sa);
+	s64 taken = atomic64_read(&sa->seq);
+
+	do {
+		if ((u64)taken >= last)
+			return false;
+	} while (!atomic64_try_cmpxchg(&sa->seq, &taken, taken + 1));
+	*seq = taken + 1;
+	return true;
 }
 
 /**
@@ -199,16 +217,17 @@ void espm_sa_kill(struct espm_sa *sa)
  */
 enum espm_counter espm_sa_next_seq(struct espm_sa *sa, u32 text, u64 *seq)
 {
-	*seq = atomic64_inc_return(&sa->seq);
-	if (likely(*seq <= READ_ONCE(sa->mark)))
-		return ESPM_PASS;
-	if (*seq <= espm_sa_last_seq(sa))
-		return espm_expire_count(sa, *seq, text) ? ESPM_PASS : ESPM_OUT_EXPIRED;
-	if (espm_sa_end(sa))
-		espm_event_raise(sa, ESPM_EVENT_SEQ_END);
-	/* Stays behind the end, however many more packets ask. */
-	atomic64_dec(&sa->seq);
-	return ESPM_OUT_SEQ_END;
+	/* The mark is so far from the end that all who come in between do not reach it. */
+	if (likely((u64)atomic64_read(&sa->seq) < READ_ONCE(sa->mark))) {
+		*seq = atomic64_inc_return(&sa->seq);
+		if (likely(*seq <= READ_ONCE(sa->mark)))
+			return ESPM_PASS;
+	} else if (!take_number(sa, seq)) {
+		if (espm_sa_end(sa))
+			espm_event_raise(sa, ESPM_EVENT_SEQ_END);
+		return ESPM_OUT_SEQ_END;
+	}
+	return espm_expire_count(sa, *seq, text) ? ESPM_PASS : ESPM_OUT_EXPIRED;
 }
 
 /**

@@ -35,6 +35,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
+#include <linux/threads.h>
 #include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
@@ -51,9 +52,14 @@ struct espm_link;
 struct espm_net;
 
 enum {
+	/* Outbound numbers that are left when each begins to be taken with care. */
+	ESPM_SEQ_MARGIN		= 1 << 23,
 	ESPM_FINGERPRINT_LEN	= 8,
 	ESPM_DSCP_COPY		= 0xff,
 };
+
+/* Whoever takes a number without care is a task, or a CPU, and takes one until it looks again. */
+static_assert(ESPM_SEQ_MARGIN >= 2 * PID_MAX_LIMIT);
 
 /* What an outbound SA sends when it has nothing to send. */
 enum espm_idle {
@@ -138,7 +144,8 @@ struct espm_sa_load {
  * @fingerprint: I: one-way name of suite and key, shown
  * @key_name: I: name of its key, by which an SA is known again; larval ones have none
  * @state: A: enum espm_sa_state, only ever forward
- * @mark: E, read alone: up to this packet no limit is to be looked at
+ * @mark: E, read alone: up to this packet no limit is to be looked at, of any kind; a word,
+ *	so that nobody reads half of it
  * @load: P: traffic
  * @drops: A: what was dropped on this SA
  * @ref: S: references; a per-CPU counter until the SA is killed
@@ -146,7 +153,7 @@ struct espm_sa_load {
  * @expire_lock: guards @limits, @mark and @expiry
  * @limits: E, read under RCU: limits of the life, or NULL; owned
  * @added: I: when it was published, nanoseconds of CLOCK_BOOTTIME
- * @used: E, read alone: when its first packet passed, 0 before
+ * @used: E, whether it is 0 read alone: when its first packet passed, 0 before
  * @text: A: bytes under the cipher, with a limit in bytes
  * @soft_limit: A: enum espm_life whose soft limit was reached first, or %ESPM_LIVES
  * @hard_limit: A: enum espm_life whose hard limit ended it, or %ESPM_LIVES
@@ -168,7 +175,6 @@ struct espm_sa_load {
 struct espm_sa {
 	__be32 spi;
 	u8 dir;
-	bool near_told;
 	struct espm_path __rcu *path;
 	struct rhlist_head by_key;
 	struct espm_net *en;
@@ -208,7 +214,7 @@ struct espm_sa {
 	u8 fingerprint[ESPM_FINGERPRINT_LEN];
 	struct espm_key_name key_name;
 	u32 state;
-	u64 mark;
+	unsigned long mark;
 	struct espm_sa_load __percpu *load;
 	struct espm_drops drops;
 	struct percpu_ref ref;
@@ -221,6 +227,7 @@ struct espm_sa {
 	atomic64_t text;
 	u32 soft_limit;
 	u32 hard_limit;
+	u32 near_told;
 	struct hrtimer expiry;
 	unsigned long events;
 	struct llist_node in_events;
@@ -349,13 +356,13 @@ static inline bool espm_sa_has_expired(const struct espm_sa *sa)
 
 /**
  * espm_sa_last_seq() - the last sequence number that an SA may use
- * @sa: an outbound SA
+ * @sa: the SA
  *
- * Return: the number; what follows it is a number, too.
+ * Return: the number; 0 is none.
  */
 static inline u64 espm_sa_last_seq(const struct espm_sa *sa)
 {
-	return sa->esn ? U64_MAX - 1 : U32_MAX;
+	return sa->esn ? U64_MAX : U32_MAX;
 }
 
 #endif /* _ESPM_SA_H */

@@ -6,6 +6,7 @@
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
+#include "compat.h"
 #include "expire.h"
 #include "netns.h"
 #include "sa.h"
@@ -39,11 +40,12 @@ static const struct rhashtable_params link_params = {
  * period: who still reads the old number has begun before that.
  */
 struct memo {
+	struct espm_local lock;
 	struct espm_path *path;
 	long removals;
 };
 
-static DEFINE_PER_CPU(struct memo, lately);
+static DEFINE_PER_CPU(struct memo, lately) = { .lock = ESPM_LOCAL_INIT };
 static atomic_long_t removals;
 
 /**
@@ -905,19 +907,25 @@ static struct espm_path *find_anywhere(struct espm_net *en, const struct espm_sa
 struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_name *name)
 {
 	struct memo *memo = this_cpu_ptr(&lately);
-	struct espm_path *path = memo->path;
-	long now;
+	struct espm_path *path;
+	long now, then;
 
 	lockdep_assert(in_softirq());
+	espm_local_lock(&lately.lock);
+	path = memo->path;
+	then = memo->removals;
+	espm_local_unlock(&lately.lock);
 	/* Before the search, so that what it finds is not newer than it says. */
 	now = atomic_long_read_acquire(&removals);
-	if (path && memo->removals == now && path->sa->en == en && is_named(path, name))
+	if (path && then == now && path->sa->en == en && is_named(path, name))
 		return path;
 	path = espm_sad_find_rcu(en, name);
 	if (!path && READ_ONCE(en->sad.anywhere))
 		return find_anywhere(en, name);
+	espm_local_lock(&lately.lock);
 	memo->path = path;
 	memo->removals = now;
+	espm_local_unlock(&lately.lock);
 	return path;
 }
 
@@ -931,10 +939,15 @@ struct espm_path *espm_sad_recall_rcu(struct espm_net *en, const struct espm_sa_
 struct espm_path *espm_sad_last_rcu(const struct espm_net *en)
 {
 	const struct memo *memo = this_cpu_ptr(&lately);
-	struct espm_path *path = memo->path;
+	struct espm_path *path;
+	long then;
 
 	lockdep_assert(in_softirq());
-	if (path && memo->removals == atomic_long_read_acquire(&removals) && path->sa->en == en)
+	espm_local_lock(&lately.lock);
+	path = memo->path;
+	then = memo->removals;
+	espm_local_unlock(&lately.lock);
+	if (path && then == atomic_long_read_acquire(&removals) && path->sa->en == en)
 		return path;
 	return NULL;
 }

@@ -231,10 +231,13 @@ struct espm_policy *espm_spd_stage(struct espm_net *en, const struct espm_policy
 	lockdep_assert_held(&en->lock);
 	if (!spd->cache) {
 		struct espm_spd_cache __percpu *cache;
+		int cpu;
 
 		cache = alloc_percpu_gfp(struct espm_spd_cache, GFP_KERNEL_ACCOUNT);
 		if (!cache)
 			goto err_no_memory;
+		for_each_possible_cpu(cpu)
+			espm_local_init(&per_cpu_ptr(cache, cpu)->lock);
 		/* Readers find it filled with zeroes. */
 		smp_store_release(&spd->cache, cache);
 	}
@@ -482,6 +485,7 @@ bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, unsigned long gen,
 	struct espm_spd_cache __percpu *cache = READ_ONCE(en->spd.cache);
 	const struct espm_spd_slot *slot;
 	const struct espm_flow *flow;
+	bool known;
 	u32 sum;
 
 	if (!cache)
@@ -490,14 +494,16 @@ bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, unsigned long gen,
 	sum = hash4(dir, brief->src, brief->dst, brief->proto, brief->sport, brief->dport);
 	slot = &this_cpu_ptr(cache)->slot[hash_32(sum, ilog2(ESPM_SPD_SLOTS))];
 	flow = &slot->flow;
-	if (slot->gen != gen || slot->dir != dir ||
-	    flow->src.v4 != brief->src || flow->dst.v4 != brief->dst ||
-	    flow->sport != brief->sport || flow->dport != brief->dport ||
-	    flow->proto != brief->proto || flow->family != AF_INET ||
-	    flow->ports != ESPM_PORTS_SEEN || flow->vital)
-		return false;
-	*policy = slot->policy;
-	return true;
+	espm_local_lock(&cache->lock);
+	known = slot->gen == gen && slot->dir == dir &&
+		flow->src.v4 == brief->src && flow->dst.v4 == brief->dst &&
+		flow->sport == brief->sport && flow->dport == brief->dport &&
+		flow->proto == brief->proto && flow->family == AF_INET &&
+		flow->ports == ESPM_PORTS_SEEN && !flow->vital;
+	if (known)
+		*policy = slot->policy;
+	espm_local_unlock(&cache->lock);
+	return known;
 }
 
 /**
@@ -519,7 +525,10 @@ struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, unsigned lon
 				       const struct espm_flow *flow, enum espm_match *match)
 {
 	struct espm_spd_cache __percpu *cache;
+	struct espm_policy *policy;
 	struct espm_spd_slot *slot;
+	bool known;
+	u8 m;
 
 	*match = ESPM_MISS;
 	cache = READ_ONCE(en->spd.cache);
@@ -528,14 +537,21 @@ struct espm_policy *espm_spd_match_rcu(struct espm_net *en, u8 dir, unsigned lon
 	lockdep_assert(in_softirq());
 
 	slot = &this_cpu_ptr(cache)->slot[hash_of(dir, flow)];
-	if (slot->gen != gen || slot->dir != dir || !is_same(&slot->flow, flow)) {
-		slot->policy = search(en, dir, gen, flow, &slot->match);
-		slot->flow = *flow;
-		slot->dir = dir;
-		slot->gen = gen;
+	espm_local_lock(&cache->lock);
+	known = slot->gen == gen && slot->dir == dir && is_same(&slot->flow, flow);
+	policy = slot->policy;
+	m = slot->match;
+	espm_local_unlock(&cache->lock);
+	if (!known) {
+		policy = search(en, dir, gen, flow, &m);
+		espm_local_lock(&cache->lock);
+		*slot = (struct espm_spd_slot){
+			.gen = gen, .policy = policy, .flow = *flow, .dir = dir, .match = m,
+		};
+		espm_local_unlock(&cache->lock);
 	}
-	*match = slot->match;
-	return slot->policy;
+	*match = m;
+	return policy;
 }
 
 /**

@@ -17,6 +17,7 @@
 #include <linux/rhashtable-types.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
+#include "compat.h"
 #include "proto.h"
 #include "selector.h"
 
@@ -99,9 +100,11 @@ struct espm_spd_slot {
 
 /**
  * struct espm_spd_cache - decisions that a CPU has made lately
+ * @lock: guards what follows
  * @slot: by hash of direction and flow
  */
 struct espm_spd_cache {
+	struct espm_local lock;
 	struct espm_spd_slot slot[ESPM_SPD_SLOTS];
 };
 

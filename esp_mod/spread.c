@@ -42,7 +42,7 @@ MODULE_PARM_DESC(spread, "crypto of a CPU's packets on other CPUs: 0 never, 1 wh
  * @delivering: whether somebody hands them on
  * @spent: time that they took, on whichever CPU
  * @ring: the packets
- * @busy: the lane's CPU: time under crypto since @since
+ * @busy: the lane's CPU alone, or with PREEMPT_RT under @lock: time under crypto since @since
  * @since: when it began to count
  * @packets: packets since then
  * @weighed: when that last ended, jiffies
@@ -343,7 +343,12 @@ static void here(struct espm_lane *lane, struct espm_op *op)
 	cycles_t begin = get_cycles();
 	int err = crypt(op);
 
+	/* With PREEMPT_RT another task of this CPU may be at it as well. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		spin_lock(&lane->lock);
 	weigh(lane, get_cycles() - begin, 1);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		spin_unlock(&lane->lock);
 	go_on(op, err);
 }
 

@@ -25,9 +25,10 @@
 
 #define ESPM_DROPS(DROP)								\
 	DROP(IN_MALFORMED, "in_malformed", \
-	     "shorter than its suite's header, IV, trailer and ICV") \
+	     "too short for an SPI, or for its suite's header, IV, trailer and ICV") \
 	DROP(IN_FRAGMENT, "in_fragment", "ESP inside of a fragment that was not reassembled") \
-	DROP(IN_ENCAP, "in_encap", "UDP encapsulation missing, unexpected or on another port") \
+	DROP(IN_ENCAP, "in_encap", \
+	     "UDP missing, or on port 4500 where the SA has none or another") \
 	DROP(IN_REPLAY_OLD, "in_replay_old", "sequence number left of the replay window") \
 	DROP(IN_REPLAY_SEEN, "in_replay_seen", "sequence number received before") \
 	DROP(IN_ICV, "in_icv", "integrity check failed: forged, damaged, or the keys differ") \
@@ -41,10 +42,13 @@
 	DROP(IN_TRAILER, "in_trailer", "authentic, but with more padding than packet") \
 	DROP(IN_PADDING, "in_padding", "authentic, but its padding is not 1, 2, 3 ...") \
 	DROP(IN_NEXT_HEADER, "in_next_header", "authentic, but not what the SA's mode carries") \
-	DROP(IN_INNER, "in_inner", "authentic, but the inner IP header is wrong") \
+	DROP(IN_INNER, "in_inner", \
+	     "authentic, but the inner IP header, or its checksum, is wrong") \
 	DROP(IN_ECN, "in_ecn", "outer header says congestion, inner cannot (RFC 6040)") \
 	DROP(IN_SELECTOR, "in_selector", "inner packet is outside of the SA's selector") \
 	DROP(IN_POLICY, "in_policy", "no inbound policy wants the inner packet from this SA") \
+	DROP(IN_LINK, "in_link", \
+	     "a redirect or neighbour discovery out of a tunnel, which is no link") \
 	DROP(IN_NO_ROUTE, "in_no_route", \
 	     "opened, and then without a route to where NAT sends it") \
 	DROP(IN_NEST, "in_nest", "too many layers of transport mode inside of each other") \
@@ -56,6 +60,8 @@
 	DROP(IN_HIDDEN_PORTS, "in_hidden_ports", \
 	     "a fragment without the ports that a policy asks for, inbound") \
 	DROP(IN_UNREADABLE, "in_unreadable", "clear packet whose headers cannot be read") \
+	DROP(IN_REASSEMBLY, "in_reassembly", \
+	     "a fragment of IPv6 that does not fit the others, inbound") \
 	DROP(IN_CONNTRACK, "in_conntrack", "connection tracking refused the ESP packet") \
 	DROP(OUT_NO_SA, "out_no_sa", "policy says ESP and there is no SA of its reqid") \
 	DROP(OUT_HELD, "out_held", \
@@ -75,6 +81,8 @@
 	     "larger than the SA's MTU and not to be fragmented; its sender was told") \
 	DROP(OUT_TOO_LONG, "out_too_long", \
 	     "so long that with ESP it would pass 65535 bytes") \
+	DROP(OUT_REASSEMBLY, "out_reassembly", \
+	     "a fragment of IPv6 that does not fit the others, outbound") \
 	DROP(OUT_SEGMENT, "out_segment", \
 	     "to make segments, fragments or a checksum of it failed") \
 	DROP(OUT_NO_ROUTE, "out_no_route", "no route to the SA's destination") \

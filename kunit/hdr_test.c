@@ -98,6 +98,12 @@ static void inner_len(struct kunit *test)
 	packet = kunit_kzalloc(test, row->avail, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, packet);
 	memcpy(packet, head, min_t(u32, row->avail, sizeof(head)));
+	if (row->result > 0 && row->next == IPPROTO_IPIP) {
+		struct iphdr *ip = (struct iphdr *)packet;
+
+		KUNIT_EXPECT_EQ(test, espm_hdr_inner_len(packet, row->avail, row->next), -EINVAL);
+		ip->check = ip_fast_csum(ip, ip->ihl);
+	}
 	KUNIT_EXPECT_EQ(test, espm_hdr_inner_len(packet, row->avail, row->next), row->result);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The SA database: what is found, what is refused, and that all of it goes away. */
 #include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/kthread.h>
 #include <linux/netlink.h>
 #include <linux/socket.h>
 #include <linux/string.h>
@@ -371,13 +373,97 @@ static void sequence_ends(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, add(sa, NULL), 0);
 	atomic64_set(&sa->seq, U32_MAX);
 	KUNIT_EXPECT_EQ(test, next_seq(test, sa), 1ULL << 32);
-	/* The last number but one of 64 bits; the last one is never given out. */
-	atomic64_set(&sa->seq, -3);
-	KUNIT_EXPECT_EQ(test, next_seq(test, sa), U64_MAX - 1);
+	atomic64_set(&sa->seq, -2);
+	KUNIT_EXPECT_EQ(test, next_seq(test, sa), U64_MAX);
 	KUNIT_EXPECT_TRUE(test, espm_sa_usable(sa));
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_EQ(test, next_seq(test, sa), 0ULL);
 	KUNIT_EXPECT_FALSE(test, espm_sa_usable(sa));
+}
+
+enum {
+	HAMMERS		= 4,
+	LEFT		= 1000,	/* numbers that they find */
+	STROKES		= 100000,
+};
+
+/**
+ * struct crew - who takes the last numbers of an SA at once
+ * @sa: the SA
+ * @first: the first number that is left
+ * @taken: how often each of those was given out
+ * @wrong: how often another one was
+ * @begin: all begin together
+ * @ended: one has ended
+ */
+struct crew {
+	struct espm_sa *sa;
+	u64 first;
+	atomic_t taken[LEFT];
+	atomic_t wrong;
+	struct completion begin;
+	struct completion ended;
+};
+
+static int hammer(void *data)
+{
+	struct crew *crew = data;
+	u32 i;
+	u64 seq;
+
+	wait_for_completion(&crew->begin);
+	for (i = 0; i < STROKES; i++) {
+		local_bh_disable();
+		rcu_read_lock();
+		if (espm_sa_next_seq(crew->sa, 100, &seq) == ESPM_PASS) {
+			if (seq - crew->first < LEFT)
+				atomic_inc(&crew->taken[seq - crew->first]);
+			else
+				atomic_inc(&crew->wrong);
+		}
+		rcu_read_unlock();
+		local_bh_enable();
+		cond_resched();
+	}
+	complete(&crew->ended);
+	return 0;
+}
+
+/* However many ask at once, and however often, no number is given out twice. */
+static void numbers_end_for_all(struct kunit *test)
+{
+	static const bool esn[] = { false, true };
+	struct crew *crew = kunit_kzalloc(test, sizeof(*crew), GFP_KERNEL);
+	struct task_struct *task;
+	u32 i, n, bad;
+
+	KUNIT_ASSERT_NOT_NULL(test, crew);
+	for (i = 0; i < ARRAY_SIZE(esn); i++) {
+		memset(crew, 0, sizeof(*crew));
+		init_completion(&crew->begin);
+		init_completion(&crew->ended);
+		crew->sa = make_sa(test, ESPM_DIR_OUT, 300 + i, i + 1);
+		crew->sa->esn = esn[i];
+		KUNIT_ASSERT_EQ(test, add(crew->sa, NULL), 0);
+		crew->first = espm_sa_last_seq(crew->sa) - LEFT + 1;
+		atomic64_set(&crew->sa->seq, crew->first - 1);
+		for (n = 0; n < HAMMERS; n++) {
+			task = kthread_run(hammer, crew, "espm_hammer");
+			if (IS_ERR(task))
+				break;
+		}
+		KUNIT_EXPECT_EQ(test, n, (u32)HAMMERS);
+		complete_all(&crew->begin);
+		while (n--)
+			wait_for_completion(&crew->ended);
+		for (n = 0, bad = 0; n < LEFT; n++)
+			bad += atomic_read(&crew->taken[n]) != 1;
+		KUNIT_EXPECT_EQ(test, bad, 0U);
+		KUNIT_EXPECT_EQ(test, atomic_read(&crew->wrong), 0);
+		KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&crew->sa->seq),
+				espm_sa_last_seq(crew->sa));
+		KUNIT_EXPECT_TRUE(test, espm_sa_has_expired(crew->sa));
+	}
 }
 
 static int move(struct espm_sa *sa, struct espm_path *path)
@@ -779,6 +865,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(larval_sa_is_freed_at_once),
 	KUNIT_CASE(crowd_comes_and_goes),
 	KUNIT_CASE(sequence_ends),
+	KUNIT_CASE(numbers_end_for_all),
 	KUNIT_CASE(moved_sa_is_found_where_it_is),
 	KUNIT_CASE(any_destination_comes_last),
 	KUNIT_CASE(reqids_turn_together),

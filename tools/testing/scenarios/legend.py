@@ -20,7 +20,8 @@ import subprocess
 
 import esp
 from client import Client
-from lab import Counts, Wire, ask, check, checksum, equal, eventually, fragment, ipv4, ipv6, marked, udp, udp6
+from lab import (Counts, Wire, ask, check, checksum, equal, eventually, fragment, icmpv6, ipv4, ipv6, marked, udp,
+                 udp6)
 
 SUITE = "aes128gcm16"
 PACKET_VNET_HDR, SOL_PACKET = 15, 263
@@ -51,6 +52,7 @@ class Story:
             self.g2.sa("in", spi, *ends, SUITE, key, mode, more.replace(" sel", " esn off window 64 sel")
                        if " sel" in more else more + " esn off window 64")
         self.g2.policy("dir in src 10.1.0.0/24 dst 10.2.0.0/24 action protect reqid 1 priority 50")
+        self.g2.policy("dir in src 2001:db8:1::/64 dst 2001:db8:2::/64 action protect reqid 1")
         self.g2.policy("dir in src 10.1.0.0/24 dst 10.2.0.0/24 proto udp dport 5009 priority 9 action protect reqid 9")
         self.g2.policy("dir out src 10.2.0.0/24 dst 10.1.0.0/24 action protect reqid 1")
         self.g2.policy("dir in src 192.0.2.9 dst 192.0.2.2 action protect reqid 3")
@@ -167,10 +169,48 @@ def nowhere(story):
     story.g2.run("nft delete table ip6 nowhere")
 
 
+def damaged():
+    """A packet whose header's sum is wrong."""
+    packet = inner()
+    return packet[:10] + bytes([packet[10] ^ 1]) + packet[11:]
+
+
+def redirect(gate="10.1.0.2", host="10.2.0.2", to="10.2.0.9", about="198.51.100.9"):
+    """Somebody tells a host of a better way."""
+    body = struct.pack("!BBH4s", 5, 1, 0, socket.inet_aton(to)) + ipv4(host, about, 17, udp(1, 2, b""))
+    return ipv4(gate, host, 1, body[:2] + struct.pack("!H", checksum(body)) + body[4:])
+
+
+def limit(packet, hops):
+    """A packet of IPv6 with another hop limit."""
+    return packet[:7] + bytes([hops]) + packet[8:]
+
+
+def advertisement():
+    """A neighbour's."""
+    ends = "2001:db8:1::2", "2001:db8:2::2"
+    body = struct.pack("!BBHI", 136, 0, 0, 0x60 << 24) + socket.inet_pton(socket.AF_INET6, ends[0])
+    return limit(icmpv6(*ends, body), 255)
+
+
+def pieces():
+    """Two fragments of one packet of IPv6 that overlap."""
+    return [ipv6(*V6, 44, struct.pack("!BBHI", 17, 0, at << 3 | 1, 77) + bytes(16)) for at in (0, 1)]
+
+
 # Name, the SA to blame or None, and what makes it
 INBOUND = (
     ("in_malformed", 0x1001, lambda s: s.put(ipv4(*V4, 50, struct.pack("!II", 0x1001, 900) + bytes(11)))),
+    # No SPI: nobody's. Behind other headers, too.
+    ("in_malformed", None, lambda s: s.put(ipv4(*V4, 50, b"abc"))),
+    ("in_malformed", None, lambda s: s.put(ipv4(*V4, 50, b""))),
+    ("in_malformed", None, lambda s: s.put(ipv6(*V6, 60, bytes((50, 0, 1, 4)) + bytes(4) + b"a"))),
+    # No number: the SA's.
+    ("in_malformed", 0x1001, lambda s: s.put(ipv4(*V4, 50, struct.pack("!I", 0x1001) + b"abc"))),
+    ("in_malformed", 0x1002, lambda s: s.put(ipv4(*V4, 17, udp(4500, 4500, struct.pack("!I", 0x1002) + b"abc")))),
     ("in_encap", 0x1002, lambda s: s.send(0x1002, inner())),
+    ("in_encap", 0x1001, lambda s: s.put(ipv4(*V4, 17, udp(4500, 4500, s.sealed(0x1001, inner()))))),
+    ("in_encap", 0x1006, lambda s: s.put(udp6(*V6, 4500, 4500, s.sealed(0x1006, inner())))),
     ("in_fragment", 0x1006, untracked),
     ("in_replay_seen", 0x1001, lambda s: (s.send(0x1001, inner(), seq=200), s.send(0x1001, inner(), seq=200))),
     ("in_replay_old", 0x1001, lambda s: s.send(0x1001, inner(), seq=3)),
@@ -182,6 +222,7 @@ INBOUND = (
     ("in_padding", 0x1001, lambda s: s.put(ipv4(*V4, 50, s.text(0x1001, inner() + bytes(4) + b"\4\4")))),
     ("in_next_header", 0x1001, lambda s: s.send(0x1001, inner(), 6)),
     ("in_inner", 0x1001, lambda s: s.send(0x1001, b"\x55" + inner()[1:])),
+    ("in_inner", 0x1001, lambda s: s.send(0x1001, damaged())),
     ("in_ecn", 0x1001, lambda s: s.put(marked(ipv4(*V4, 50, s.sealed(0x1001, inner())), 3))),
     ("in_selector", 0x1005, lambda s: s.send(0x1005, inner(dport=6000))),
     ("in_policy", 0x1001, lambda s: s.send(0x1001, ipv4("10.77.0.2", "10.2.0.2", 17, udp(1, 2, b"")))),
@@ -193,6 +234,9 @@ INBOUND = (
     ("in_clear_error", None, lambda s: s.put(error(s))),
     ("in_discard", None, lambda s: s.put(ipv4(*V4, 17, udp(1, 7001, b"")))),
     ("in_unreadable", None, lambda s: s.put(ipv6(*V6, 60, b"\x11"))),
+    ("in_link", 0x1001, lambda s: s.send(0x1001, redirect())),
+    ("in_link", 0x1006, lambda s: s.put(ipv6(*V6, 50, s.sealed(0x1006, advertisement(), 41)))),
+    ("in_reassembly", None, lambda s: [s.put(piece) for piece in pieces()]),
     ("in_no_route", None, nowhere),
     ("in_conntrack", 0x1001, answers_clash),
 )
@@ -210,6 +254,62 @@ def whole(story):
     far.close()
 
 
+def elsewhere(story):
+    """UDP to another port is its socket's, whatever it carries."""
+    far = story.g2.udp(V4[1], 4501)
+    counts = Counts(story.g2)
+    body = story.sealed(0x1002, inner())
+    story.put(ipv4(*V4, 17, udp(4500, 4501, body)))
+    equal(far.recv(2000), body, "what the socket gets")
+    counts.become()
+    far.close()
+
+
+def by_link(lab):
+    """A peer that may send anything tells a host what only its link may tell it."""
+    peer, host = lab.build("P", "H")
+    lab.join("P:wan H:wan")
+    for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        host.sysctl("net/" + name, 0)
+    for ns, side in ((peer, 1), (host, 2)):
+        ns.ip(f"""link set lo up
+                  addr add 192.0.2.{side}/24 dev wan
+                  addr add 2001:db8::{side}/64 dev wan nodad
+                  link set wan up""")
+    host.ip("""route add 198.51.100.0/24 via 192.0.2.1
+               route add 2001:db8:9::/64 via fe80::1 dev wan
+               neigh replace 192.0.2.77 lladdr 02:00:00:00:00:77 dev wan nud permanent
+               neigh replace fe80::1 lladdr 02:00:00:00:00:01 dev wan nud permanent
+               neigh replace fe80::77 lladdr 02:00:00:00:00:77 dev wan nud permanent""")
+    key = os.urandom(20)
+    host.sa("in", 0x1001, *V4, SUITE, key, more="reqid 1 esn off")
+    host.policy("dir in action protect reqid 1")
+    # Whatever is set for all devices, or for this one
+    for name in ("ipv4/conf/all/accept_redirects", "ipv4/conf/esp0/accept_redirects",
+                 "ipv6/conf/esp0/accept_redirects", "ipv6/conf/esp0/accept_ra"):
+        host.sysctl("net/" + name, 1)
+    wire, counts = Wire(peer, "wan"), Counts(host)
+    head = host.mac("wan") + peer.mac("wan") + b"\x08\0"
+    about = ipv6("2001:db8::2", "2001:db8:9::9", 17, udp(1, 2, b""))
+    better = struct.pack("!BBHI", 137, 0, 0, 0) + b"".join(
+        socket.inet_pton(socket.AF_INET6, addr) for addr in ("fe80::77", "2001:db8:9::9")) + \
+        struct.pack("!BBHI", 4, (8 + len(about)) // 8, 0, 0) + about
+    for number, (packet, proto) in enumerate((
+            (limit(icmpv6("fe80::1", "ff02::1", struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)), 255), 41),
+            (limit(icmpv6("fe80::1", "2001:db8::2", better), 255), 41),
+            (redirect("192.0.2.1", "192.0.2.2", "192.0.2.77"), 4)), 1):
+        wire.send(head + ipv4(*V4, 50, esp.seal(SUITE, key, 0x1001, number, packet, proto)))
+    eventually(lambda: host.sas()[0x1001]["seq"] == 3, "three packets came")
+    way = {dst: host.run(["ip", "route", "get", dst]).stdout for dst in ("198.51.100.9", "2001:db8:9::9")}
+    equal(host.run(["ip", "-6", "route", "show", "default"]).stdout, "", "default route")
+    check("77" not in way["198.51.100.9"].replace("198.51.100.9", ""), f"the way is {way['198.51.100.9']}")
+    check("fe80::77" not in way["2001:db8:9::9"], f"the way is {way['2001:db8:9::9']}")
+    # What hosts of IPv6 say unasked comes in clear.
+    equal(counts.new().get("in_link"), 3, "drops as in_link")
+    host.silence()
+    wire.close()
+
+
 class Outward:
     """What g1 drops of what leaves."""
 
@@ -220,14 +320,15 @@ class Outward:
                 (0x2001, V4[1], "transport", "reqid 1"), (0x2002, "203.0.113.77", "tunnel", "reqid 2"),
                 (0x2003, V4[1], "transport", "reqid 3"), (0x2004, V4[1], "tunnel", "reqid 4"),
                 (0x2005, V4[1], "tunnel", f"reqid 5 esn off seq {(1 << 32) - 2}"),
-                (0x2006, V4[1], "tunnel", "reqid 6 hard-packets 1")):
-            g1.sa("out", spi, V4[0], dst, SUITE, os.urandom(20), mode, more)
+                (0x2006, V4[1], "tunnel", "reqid 6 hard-packets 1"), (0x2008, V6[1], "tunnel", "reqid 8")):
+            g1.sa("out", spi, V6[0] if ":" in dst else V4[0], dst, SUITE, os.urandom(20), mode, more)
         nets, ends = "src 10.1.0.0/24 dst 10.2.0.0/24", "src 192.0.2.1 dst 192.0.2.2"
         for words in (f"{nets} proto udp dport 6001 action protect reqid 1", f"{nets} proto udp dport 6002 action protect reqid 2",
                       f"{ends} proto 200 action protect reqid 3", f"{nets} proto udp dport 6004 action protect reqid 4",
                       f"{nets} proto udp dport 6005 action protect reqid 5", f"{nets} proto udp dport 6006 action protect reqid 6",
                       f"{nets} proto udp dport 6007 action protect reqid 7", f"{nets} proto 253 action protect reqid 4",
-                      f"{ends} proto udp dport 6009 action discard"):
+                      f"{ends} proto udp dport 6009 action discard", f"{nets} proto tcp dport 6010 action protect reqid 4",
+                      f"{nets} proto tcp dport 6011 action protect reqid 8"):
             g1.policy("dir out " + words)
         g1.ip("route add 10.99.0.0/24 dev esp0")
         self.near, self.own = self.a.udp("10.1.0.2"), g1.udp("192.0.2.1")
@@ -248,16 +349,25 @@ class Outward:
         """The first fragment of something, made by hand."""
         self.raw.sendto(fragment(ipv4(*V4, proto, bytes(64)), 0x2000), (V4[1], 0))
 
+    def train(self, port, size, segment):
+        """A large packet of TCP, whose sum and segments are to be made."""
+        tcp = struct.pack("!HHIIHHHH", 5, port, 1, 0, 0x5010, 1000, 0, 0) + bytes(size)
+        frame = self.head + ipv4("10.1.0.2", "10.2.0.2", 6, tcp)
+        self.lan.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        self.lan.send(struct.pack("=BBHHHH", 1, 1, 54, segment, 34, 16) + frame)
+        self.lan.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 0)
+
+    def long_segments(self, port, spi):
+        """Of two segments the first one is as long as IP allows, and too long for ESP; the other one goes on."""
+        before = self.g1.sas()[spi]["packets"]
+        self.train(port, 65480, 65470)
+        eventually(lambda: self.g1.sas()[spi]["packets"] == before + 1, "the second segment")
+
     def undivided(self):
         """A large packet of TCP that g1 then takes for another protocol, of which it can make no segments."""
         self.g1.run("nft -f -", text="""table ip other { chain c { type filter hook forward priority 0
             ip protocol tcp ip protocol set 253\n }\n }""")
-        tcp = struct.pack("!HHIIHHHH", 5, 6, 1, 0, 0x5010, 1000, 0, 0) + bytes(3000)
-        frame = self.head + ipv4("10.1.0.2", "10.2.0.2", 6, tcp)
-        self.lan.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-        # The sum of TCP is to be made, and segments of 1000 bytes.
-        self.lan.send(struct.pack("=BBHHHH", 1, 1, 54, 1000, 34, 16) + frame)
-        self.lan.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 0)
+        self.train(6, 3000, 1000)
         eventually(lambda: self.g1.drops().get("out_segment"), "the drop")
         self.g1.run("nft delete table ip other")
 
@@ -287,6 +397,9 @@ OUTBOUND = (
     ("out_fragment", 0x2003, lambda o: o.fragment(200)),
     ("out_too_big", 0x2004, lambda o: o.probe()),
     ("out_too_long", 0x2004, lambda o: o.send(6004, 65507)),
+    ("out_too_long", 0x2004, lambda o: o.long_segments(6010, 0x2004)),
+    ("out_too_long", 0x2008, lambda o: o.long_segments(6011, 0x2008)),
+    ("out_reassembly", None, lambda o: [o.raw6.sendto(piece, (V6[1], 0)) for piece in pieces()]),
     ("out_segment", 0x2004, lambda o: o.undivided()),
     ("out_conntrack", 0x2004, lambda o: o.answers_clash()),
     # The last number is sent, the next one is not there.
@@ -310,7 +423,8 @@ def all_of(lab, story, gate, rows, make):
     """A test for each row of a list."""
     client = Client(gate)
     for number, (name, blame, act) in enumerate(rows):
-        label = name if name != rows[number - 1][0] else name + "-other"
+        nth = [row[0] for row in rows[:number]].count(name)
+        label = name + ("", "-other")[nth] if nth < 2 else f"{name}-other-{nth}"
         where = f"on the SA {blame:#x} and no other" if blame else "and on no SA"
         with lab.test(label, f"a packet is dropped as {name}, once, {where}"):
             counts, before = Counts(gate), story.drops(client)
@@ -335,6 +449,11 @@ def main(lab):
     all_of(lab, story, story.g2, INBOUND, story)
     with lab.test("whole", "a packet of IPv6 that has a fragment header, and is whole, is opened"):
         whole(story)
+    with lab.test("elsewhere", "ESP in UDP to another port than the SA's, or 4500, is its socket's"):
+        elsewhere(story)
+    with lab.test("by-link", "a peer whose SA carries anything gives a host no default route and no redirects, in "
+                             "either family"):
+        by_link(lab)
     outward = Outward(story)
     all_of(lab, story, story.g1, OUTBOUND, outward)
     outward.close()

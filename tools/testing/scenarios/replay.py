@@ -305,6 +305,31 @@ def beyond(lab, story):
         monitor.stop()
 
 
+def last(lab, story):
+    """The end of 64 bits."""
+    with lab.test("end-esn", "with ESN the last of 2^64 numbers is sent, and taken once; nothing follows it, and what "
+                             "went before 2^32 is refused"):
+        story.g1.silence()
+        story.g2.silence()
+        lab.protect(story.g1, story.g2)
+        key = os.urandom(20)
+        for ns, way in ((story.g2, "in"), (story.g1, "out")):
+            ns.sa(way, 0x1001, "192.0.2.1", "192.0.2.2", "aes128gcm16", key, more=f"reqid 1 seq {(1 << 64) - 2}")
+        counts, there = Counts(story.g1), Counts(story.g2)
+        drain(story.far)
+        story.wire.packets()
+        for number in range(3):
+            story.near.sendto(bytes([number]), ("10.2.0.2", 5002))
+        equal(story.far.recv(10), b"\0", "what arrives")
+        counts.become(out_seq_end=1, out_expired=1)
+        frames = story.wire.packets()
+        equal([seq(frame) for frame in frames], [(1 << 32) - 1], "numbers on the wire")
+        equal(story.g2.sas()[0x1001]["seq"], (1 << 64) - 1, "highest number")
+        story.play(frames + [renumber(frames[0], 5)])
+        there.become(in_replay_seen=1, in_replay_old=1)
+        equal(drain(story.far), 0, "packets at B")
+
+
 def widths(lab, story):
     """The windows that may be chosen, each used to its edge."""
     for window in (32, 64, 4096, 65536):
@@ -330,5 +355,5 @@ def widths(lab, story):
 def main(lab):
     lab.pin()
     story = Story(lab)
-    for part in (once_more, any_order, forged, reflected, widths, beyond):
+    for part in (once_more, any_order, forged, reflected, widths, beyond, last):
         part(lab, story)

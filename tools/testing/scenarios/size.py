@@ -82,6 +82,28 @@ class Router:
             each.close()
 
 
+def sent_by(ns, dev="esp0"):
+    """Packets and bytes that a device has sent, as `ip -s link' has them."""
+    words = next(line.split() for line in ns.read("/proc/net/dev").splitlines() if line.strip().startswith(dev + ":"))
+    return int(words[10]), int(words[9])
+
+
+def counted(lab, e, x, version):
+    """What is sealed has left by the esp device, as tcpdump shows it there."""
+    protect(lab, e, x, "tunnel", ENDS[version], ENDS[version])
+    before = sent_by(e)
+    near, far = e.udp(ENDS[version][0]), x.udp(ENDS[version][1])
+    for number in range(5):
+        near.sendto(bytes(100 + number), far.getsockname()[:2])
+        far.recv(200)
+    sa, after = e.sas()[0x1001], sent_by(e)
+    equal([now - was for now, was in zip(after, before)], [5, sum(range(100, 105)) + 5 * (8 + HEADERS[version])],
+          "packets and bytes of esp0")
+    equal(sa["packets"], 5, "packets of the SA")
+    near.close()
+    far.close()
+
+
 def learned(lab, e, x, version, encap):
     """Words of a router, true and not."""
     protect(lab, e, x, "transport", ENDS[version], ENDS[version], "encap 4500 4500" if encap else "")
@@ -162,6 +184,10 @@ def main(lab):
                 for ns in (e, x):
                     equal({k: v for k, v in ns.drops().items() if k != "out_too_big"}, {}, "drops")
                 listener.close()
+
+    for version in (4, 6):
+        with lab.test(f"counted/ipv{version}", "what is sealed counts as sent by esp0"):
+            counted(lab, e, x, version)
 
     for version, encap in ((4, False), (4, True), (6, False), (6, True)):
         with lab.test(f"learned/ipv{version}{'/udp' if encap else ''}",
