@@ -123,6 +123,11 @@ static inline bool nf_bridge_info_exists(const struct sk_buff *skb)
 {
 	return false;
 }
+
+static inline struct net_device *nf_bridge_get_physoutdev(const struct sk_buff *skb)
+{
+	return NULL;
+}
 #endif
 
 #endif /* _ESPM_COMPAT_H */

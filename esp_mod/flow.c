@@ -191,6 +191,8 @@ static int find_quoted(const struct sk_buff *skb)
 {
 	int at = skb_network_offset(skb);
 	const u8 *type;
+	__be16 frag;
+	u8 proto;
 	u8 buf;
 
 	if (ip_hdr(skb)->version == 4) {
@@ -198,7 +200,11 @@ static int find_quoted(const struct sk_buff *skb)
 		type = skb_header_pointer(skb, at, sizeof(buf), &buf);
 		return type && icmp_is_err(*type) ? at + (int)sizeof(struct icmphdr) : 0;
 	}
-	at += sizeof(struct ipv6hdr);
+	proto = ipv6_hdr(skb)->nexthdr;
+	/* Extension headers may stand in front of the error, too. */
+	at = ipv6_skip_exthdr(skb, at + sizeof(struct ipv6hdr), &proto, &frag);
+	if (at < 0 || proto != IPPROTO_ICMPV6 || frag & htons(IP6_OFFSET))
+		return 0;
 	type = skb_header_pointer(skb, at, sizeof(buf), &buf);
 	return type && icmpv6_is_err(*type) ? at + (int)sizeof(struct icmp6hdr) : 0;
 }

@@ -51,7 +51,7 @@ static struct hold *begin(struct espm_net *en, const struct espm_policy *policy)
 {
 	struct hold *hold;
 
-	if (en->holds_n >= HOLDS || en->hold_closed)
+	if (en->holds_n >= HOLDS)
 		return NULL;
 	hold = kzalloc(sizeof(*hold), GFP_ATOMIC);
 	if (!hold)
@@ -120,7 +120,7 @@ enum espm_held espm_hold(struct espm_net *en, struct sk_buff *skb,
 		return ESPM_HELD_NOT;
 	spin_lock(&en->hold_lock);
 	/* Whoever ends a policy takes the lock behind that, to drop what waits. */
-	if (!espm_spd_decides(en, policy))
+	if (en->hold_closed || !espm_spd_decides(en, policy))
 		goto unlock;
 	/*
 	 * Whoever adds an SA takes it, too, to let go what waits: if that comes with a

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The hooks: each is a switch over an answer from the floor below. */
+#include <linux/if_macvlan.h>
+#include <linux/if_pppox.h>
+#include <linux/if_vlan.h>
 #include <linux/module.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_bridge.h>
@@ -102,7 +105,7 @@ static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
 	if (was_opened(en, state) || state->in->flags & IFF_LOOPBACK ||
 	    skb->pkt_type == PACKET_LOOPBACK || came_in_vrf(en, skb, state->in))
 		return NF_ACCEPT;
-	/* A bridge does not know yet whether a frame only crosses it: see clear_bridged(). */
+	/* A bridge does not know yet whether a frame only crosses it: see ask_go_up(). */
 	if (nf_bridge_in_prerouting(skb))
 		return NF_ACCEPT;
 	return espm_input_ask_clear(en, skb, ask) == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
@@ -111,11 +114,52 @@ static unsigned int clear(struct espm_net *en, struct sk_buff *skb,
 /*
  * A packet that came by a bridge which asks netfilter, and is for this host or routed by it,
  * meets PRE_ROUTING in the bridge alone (ip_sabotage_in()). So what is asked there of others
- * is asked of it at LOCAL_IN or POST_ROUTING.
+ * is asked of it where it goes up from the bridge to the host.
  */
 static noinline unsigned int clear_bridged(struct espm_net *en, struct sk_buff *skb)
 {
 	return espm_input_ask_clear(en, skb, ESPM_ASK_LATE) == ESPM_ACCEPT ? NF_ACCEPT : NF_DROP;
+}
+
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+static u32 encap_len(const struct sk_buff *skb)
+{
+	switch (skb->protocol) {
+	case htons(ETH_P_8021Q):
+		return VLAN_HLEN;
+	case htons(ETH_P_PPP_SES):
+		return PPPOE_SES_HLEN;
+	default:
+		return 0;
+	}
+}
+
+static unsigned int go_up(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	u32 len = encap_len(skb);
+	unsigned int verdict;
+
+	/* Where the bridge asked netfilter, the headers behind that have been looked at. */
+	skb_pull(skb, len);
+	skb->network_header += len;
+	verdict = clear_bridged(priv, skb);
+	skb->network_header -= len;
+	skb_push(skb, len);
+	return verdict;
+}
+
+static unsigned int ask_go_up(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return nf_bridge_info_exists(skb) ? softly(go_up, priv, skb, state) : NF_ACCEPT;
+}
+#endif
+
+/* A macvlan on a bridge may lead into another namespace, and the bridge's hook there is not ours. */
+static bool came_by_macvlan(const struct espm_net *en, const struct sk_buff *skb)
+{
+	const struct net_device *dev = dev_get_by_index_rcu(en->net, IPCB(skb)->iif);
+
+	return dev && netif_is_macvlan(dev);
 }
 
 /* Apart, as out_fragment(): whole packets do not pay for it. */
@@ -163,7 +207,8 @@ static unsigned int in(void *priv, struct sk_buff *skb, const struct nf_hook_sta
 	struct espm_ingress ingress;
 	struct espm_net *en = priv;
 
-	if (nf_bridge_info_exists(skb) && clear_bridged(en, skb) != NF_ACCEPT)
+	if (nf_bridge_info_exists(skb) && came_by_macvlan(en, skb) &&
+	    clear_bridged(en, skb) != NF_ACCEPT)
 		return NF_DROP;
 	if (is_icmp(skb)) {
 		espm_icmp_learn(en, skb);
@@ -247,10 +292,27 @@ static unsigned int ask_out(void *priv, struct sk_buff *skb, const struct nf_hoo
 static unsigned int ask_out_changed(void *priv, struct sk_buff *skb,
 				    const struct nf_hook_state *state);
 
+/*
+ * IPv6 loops a multicast packet back to this host only where it leaves, to which one that
+ * becomes ESP does not come. A host that has not joined the group does not take it.
+ */
+static noinline void loop_back6(struct net *net, struct sk_buff *skb)
+{
+	struct sk_buff *copy;
+
+	if (IP6CB(skb)->flags & IP6SKB_FORWARDED || !sk_mc_loop(skb->sk))
+		return;
+	copy = skb_clone(skb, GFP_ATOMIC);
+	if (copy)
+		dev_loopback_xmit(net, skb->sk, copy);
+}
+
 /* Uses up @skb and the reference to the SA. */
 static void seal(struct espm_net *en, struct espm_egress *egress, struct sk_buff *skb)
 {
 	if (settle_conntrack(skb)) {
+		if (ip_hdr(skb)->version == 6 && ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr))
+			loop_back6(en->net, skb);
 		espm_output(egress, skb);
 		return;
 	}
@@ -284,7 +346,11 @@ static int seal_late(struct net *net, struct sock *sk, struct sk_buff *skb)
 	return 0;
 }
 
-/* Source NAT of all tables, of which a packet that becomes ESP is to see nothing. */
+/*
+ * Source NAT of all tables, of which a packet that becomes ESP is to see nothing: nf_nat has one
+ * hook for a family, in which the chains of nftables and iptables are entries; a chain of
+ * nftables that filters at this priority says that it is one.
+ */
 static bool is_nat(const struct nf_hook_ops *ops)
 {
 	return ops->priority == NF_IP_PRI_NAT_SRC && ops->hook_ops_type == NF_HOOK_OP_UNDEFINED;
@@ -358,22 +424,7 @@ static bool pass_rest(const struct espm_egress *egress, struct sk_buff *skb,
 	return true;
 }
 
-/*
- * IPv6 loops a multicast packet back to this host only where it leaves, to which one that
- * becomes ESP does not come. A host that has not joined the group does not take it.
- */
-static noinline void loop_back6(struct sk_buff *skb, const struct nf_hook_state *state)
-{
-	struct sk_buff *copy;
-
-	if (IP6CB(skb)->flags & IP6SKB_FORWARDED || !sk_mc_loop(state->sk))
-		return;
-	copy = skb_clone(skb, GFP_ATOMIC);
-	if (copy)
-		dev_loopback_xmit(state->net, state->sk, copy);
-}
-
-/* A frame that a bridge passes on has a route in name only; one that is routed has its own. */
+/* A frame that a bridge passes on has the bridge's fake route; one that is routed has its own. */
 static bool crosses_bridge(const struct sk_buff *skb)
 {
 	const struct dst_entry *dst = skb_dst(skb);
@@ -392,7 +443,10 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 		/* What only crosses a bridge is not this host's traffic. */
 		if (crosses_bridge(skb))
 			return NF_ACCEPT;
-		if (ask == ESPM_ASK_FIRST && clear_bridged(en, skb) != NF_ACCEPT)
+		/* What destination NAT lets cross does not go up. */
+		if (ask == ESPM_ASK_FIRST &&
+		    (nf_bridge_get_physoutdev(skb) || came_by_macvlan(en, skb)) &&
+		    clear_bridged(en, skb) != NF_ACCEPT)
 			return NF_DROP;
 	}
 
@@ -408,8 +462,6 @@ static unsigned int out(struct espm_net *en, struct sk_buff *skb,
 		break;
 	}
 	espm_encap_forget(skb);
-	if (state->pf == NFPROTO_IPV6 && ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr))
-		loop_back6(skb, state);
 	if (pass_rest(&egress, skb, state, ask == ESPM_ASK_FIRST ? ask_out : ask_out_changed))
 		seal(en, &egress, skb);
 	else
@@ -484,6 +536,10 @@ static const struct nf_hook_ops hook_ops[] = {
 	{ .hook = ask_out_changed, .pf = NFPROTO_IPV6, .hooknum = NF_INET_POST_ROUTING,
 	  .priority = PRIORITY_OUT_CHANGED },
 #endif
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	{ .hook = ask_go_up, .pf = NFPROTO_BRIDGE, .hooknum = NF_BR_LOCAL_IN,
+	  .priority = NF_BR_PRI_BRNF },
+#endif
 };
 
 static_assert(ARRAY_SIZE(hook_ops) <= ESPM_HOOKS);
@@ -491,12 +547,14 @@ static_assert(ARRAY_SIZE(hook_ops) <= ESPM_HOOKS);
 /**
  * struct probe - a packet of ours, by which we learn continuations
  * @ops: the hook that it meets first
+ * @skb: the packet
  * @head: its memory, by which copies are known, too
- * @copy: continuation of the copy for this host, which comes first
+ * @copy: continuation of the copy for this host
  * @self: that of the packet itself
  */
 struct probe {
 	struct nf_hook_ops ops;
+	const struct sk_buff *skb;
 	const unsigned char *head;
 	int (*copy)(struct net *net, struct sock *sk, struct sk_buff *skb);
 	int (*self)(struct net *net, struct sock *sk, struct sk_buff *skb);
@@ -508,10 +566,10 @@ static unsigned int catch_probe(void *priv, struct sk_buff *skb, const struct nf
 
 	if (skb->head != probe->head)
 		return NF_ACCEPT;
-	if (!probe->copy)
-		probe->copy = state->okfn;
-	else
+	if (skb == probe->skb)
 		probe->self = state->okfn;
+	else
+		probe->copy = state->okfn;
 	consume_skb(skb);
 	return NF_STOLEN;
 }
@@ -542,6 +600,7 @@ static void send_probe(struct espm_net *en, struct probe *probe)
 	ip->daddr = fl.daddr;
 	/* While it is there, no other packet has its memory. */
 	keep = skb_clone(skb, GFP_KERNEL);
+	probe->skb = skb;
 	probe->head = skb->head;
 	if (!keep || rt->dst.output == ip_output || nf_register_net_hook(en->net, &probe->ops)) {
 		kfree_skb(skb);
@@ -575,7 +634,7 @@ static void learn_loop_back(struct espm_net *en)
 		.hooknum = NF_INET_POST_ROUTING, .priority = INT_MIN,
 	};
 	send_probe(en, probe);
-	if (probe->self && probe->self != probe->copy)
+	if (probe->self && probe->copy && probe->self != probe->copy)
 		WRITE_ONCE(loop_back4, probe->copy);
 	kfree(probe);
 }

@@ -5,7 +5,8 @@
 #include <net/dst.h>
 #include <net/icmp.h>
 #include <net/ip.h>
-#include <net/ip6_route.h>
+#include <net/ip6_fib.h>
+#include <net/ip_fib.h>
 #include <net/ipv6.h>
 #include <net/ipv6_stubs.h>
 #include <net/l3mdev.h>
@@ -84,51 +85,73 @@ static bool is_of_an_sa(struct espm_net *en, const struct sk_buff *skb,
 	       flow->dport == ntohs(path->encap_dport);
 }
 
-static const struct espm_policy *find_protecting(struct espm_net *en, u8 dir, unsigned long gen,
-						 const struct espm_flow *flow)
+/* Where ports are hidden, as in a fragment that is quoted, the doubt is not the sender's. */
+static bool is_protected(struct espm_net *en, u8 dir, unsigned long gen,
+			 const struct espm_flow *flow)
 {
 	enum espm_match match;
 	const struct espm_policy *policy = espm_spd_match_rcu(en, dir, gen, flow, &match);
 
-	return policy && policy->action == ESPM_ACTION_PROTECT && match == ESPM_MATCH ? policy :
-											NULL;
+	return policy && policy->action == ESPM_ACTION_PROTECT;
 }
 
-static struct dst_entry *route4(struct net *net, const struct espm_flow *flow, int vrf)
+/* Has the route of a flow that came out of a tunnel a nexthop on that device? */
+static bool leads_by4(struct espm_net *en, const struct espm_flow *flow, u32 mark,
+		      const struct net_device *dev)
 {
 	struct flowi4 fl = {
-		.daddr = flow->dst.v4, .saddr = flow->src.v4, .flowi4_oif = vrf,
-		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+		.daddr = flow->dst.v4, .saddr = flow->src.v4, .flowi4_mark = mark,
+		.flowi4_iif = en->dev->ifindex,
+		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
 	};
-	struct rtable *rt = ip_route_output_key(net, &fl);
+	struct fib_result res;
 
-	return IS_ERR(rt) ? NULL : &rt->dst;
+	return !fib_lookup(en->net, &fl, &res, 0) && res.type == RTN_UNICAST &&
+	       fib_info_nh_uses_dev(res.fi, dev);
 }
 
-static struct dst_entry *route6(struct net *net, const struct espm_flow *flow, int vrf)
+static bool leads_by6(struct espm_net *en, const struct espm_flow *flow, u32 mark,
+		      const struct net_device *dev)
 {
 	struct flowi6 fl = {
-		.daddr = flow->dst.v6, .saddr = flow->src.v6, .flowi6_oif = vrf,
-		.flowi6_flags = FLOWI_FLAG_ANYSRC,
+		.daddr = flow->dst.v6, .saddr = flow->src.v6, .flowi6_mark = mark,
+		.flowi6_iif = en->dev->ifindex,
+		.flowi6_l3mdev = l3mdev_master_ifindex_rcu(dev),
 	};
-	struct dst_entry *dst = ipv6_stub->ipv6_dst_lookup_flow(net, NULL, &fl, NULL);
+	const struct fib6_info *other;
+	struct fib6_result res = {};
 
-	return IS_ERR(dst) ? NULL : dst;
+	if (ipv6_stub->fib6_lookup(en->net, 0, &fl, &res, 0) || !res.f6i ||
+	    res.fib6_type != RTN_UNICAST)
+		return false;
+	if (res.nh->fib_nh_dev == dev)
+		return true;
+	if (res.f6i->nh)
+		return false;
+	list_for_each_entry_rcu(other, &res.f6i->fib6_siblings, fib6_siblings)
+		if (other->fib6_nh->fib_nh_dev == dev)
+			return true;
+	return false;
 }
 
-/* Would packets of a flow leave by the device that a packet came by? */
-static bool leaves_where_came(struct net *net, const struct espm_flow *flow,
-			      const struct sk_buff *skb)
+/*
+ * Did a packet that came by ESP go on by the device that an error about it came by? One of
+ * this host's own has not come at all.
+ */
+static bool went_there(struct espm_net *en, const struct espm_flow *flow, const struct sk_buff *skb)
 {
-	int iif = IPCB(skb)->iif, vrf = l3mdev_master_ifindex_by_index(net, iif);
-	struct dst_entry *dst;
-	bool same;
+	const struct net_device *dev = skb->dev;
 
 	BUILD_BUG_ON(offsetof(struct inet_skb_parm, iif) != offsetof(struct inet6_skb_parm, iif));
-	dst = flow->family == AF_INET ? route4(net, flow, vrf) : route6(net, flow, vrf);
-	same = dst && dst->dev->ifindex == iif;
-	dst_release(dst);
-	return same;
+	/* A VRF shows a packet once more, in its own name. */
+	if (netif_is_l3_master(dev))
+		dev = dev_get_by_index_rcu(en->net, IPCB(skb)->iif);
+	if (espm_flow_is_local(en->net, &flow->src, flow->family))
+		return true;
+	if (!dev)
+		return false;
+	return flow->family == AF_INET ? leads_by4(en, flow, skb->mark, dev) :
+					 leads_by6(en, flow, skb->mark, dev);
 }
 
 /**
@@ -152,11 +175,10 @@ bool espm_icmp_is_about_protected(struct espm_net *en, const struct sk_buff *skb
 
 	if (espm_flow_read_quoted(&flow, skb, ESPM_DIR_OUT) || flow.proto == IPPROTO_ESP)
 		return false;
-	if (find_protecting(en, ESPM_DIR_OUT, gen, &flow))
+	if (is_protected(en, ESPM_DIR_OUT, gen, &flow))
 		return flow.proto != IPPROTO_UDP || !is_of_an_sa(en, skb, &flow);
 	flow.vital = false;
-	return find_protecting(en, ESPM_DIR_IN, gen, &flow) &&
-	       !leaves_where_came(en->net, &flow, skb);
+	return is_protected(en, ESPM_DIR_IN, gen, &flow) && !went_there(en, &flow, skb);
 }
 
 /* How long a path MTU is believed, in jiffies: as the kernel's own (RFC 8201 section 4). */

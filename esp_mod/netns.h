@@ -17,7 +17,7 @@
 /* Five for each family. */
 struct espm_wish;
 
-enum { ESPM_HOOKS = 10 };
+enum { ESPM_HOOKS = 11 };
 
 /**
  * struct espm_net - state of one namespace

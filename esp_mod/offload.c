@@ -19,7 +19,8 @@ bool espm_offload_exists __read_mostly;
 #if IS_ENABLED(CONFIG_NF_FLOW_TABLE) && IS_ENABLED(CONFIG_NF_CONNTRACK)
 
 /*
- * No flowtable takes an entry with this bit. The kernel sets it, with IPS_FIXED_TIMEOUT, on
+ * No flowtable of nftables takes an entry with this bit (tc's looks at others, and holds only
+ * the entry itself). The kernel sets it, with IPS_FIXED_TIMEOUT, on
  * entries that lost a race to be the first of a flow; on others it only keeps UDP from
  * becoming ASSURED, see assure(). IPS_OFFLOAD would do as well, and stop the entry's expiry.
  */
@@ -30,14 +31,17 @@ static bool is_unfit(const struct nf_conn *ct)
 	return (READ_ONCE(ct->status) & (IPS_NAT_CLASH | IPS_FIXED_TIMEOUT)) == IPS_NAT_CLASH;
 }
 
-/* Is it of a protocol of which a flowtable takes flows, and could it be taken? */
+/*
+ * Is it of a protocol of which a flowtable takes flows, and could it be taken, now or once it is
+ * confirmed? Of clones, one may confirm the entry while another is on its way.
+ */
 static bool is_fit(const struct nf_conn *ct)
 {
 	switch (nf_ct_protonum(ct)) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_GRE:
-		return nf_ct_is_confirmed(ct) && !(READ_ONCE(ct->status) & IPS_NAT_CLASH) &&
+		return !nf_ct_is_template(ct) && !(READ_ONCE(ct->status) & IPS_NAT_CLASH) &&
 		       (nf_ct_l3num(ct) == AF_INET || nf_ct_l3num(ct) == AF_INET6);
 	default:
 		return false;
@@ -75,7 +79,10 @@ static bool is_natted(const struct nf_conn *ct)
 	return READ_ONCE(ct->status) & IPS_NAT_MASK;
 }
 
-/* Does policy want anything but clear packets of this flow, in one direction of it? */
+/*
+ * Does policy want anything but clear packets of this flow, in one direction of it? As packets
+ * are asked about: first before NAT, where a bypass is final, and only if nothing is said, behind it.
+ */
 static bool is_wanted_one_way(struct espm_net *en, unsigned long gen, const struct nf_conn *ct,
 			      enum ip_conntrack_dir dir)
 {
@@ -129,7 +136,7 @@ static void assure(struct nf_conn *ct)
  * @en: the namespace
  * @skb: a packet at PRE_ROUTING, behind connection tracking and destination NAT
  *
- * Only a confirmed entry can be taken, which each later packet of the flow has here.
+ * Each packet of the flow comes by here before it comes to a chain that could have it taken.
  *
  * Context: under rcu_read_lock(), softirqs off.
  */
@@ -149,14 +156,17 @@ void espm_offload_forbid(struct espm_net *en, const struct sk_buff *skb)
 /**
  * struct review - a walk through the entries of connection tracking
  * @en: the namespace
- * @marked: entries that have become unfit
- * @taken: unfit ones that are in a flowtable
+ * @wanted: entries that policy asks for
+ * @taken: those of them that are in a flowtable
  */
 struct review {
 	struct espm_net *en;
-	u32 marked;
+	u32 wanted;
 	u32 taken;
 };
+
+/* One walk at a time: each marks by what it finds the policies to say. */
+static DEFINE_MUTEX(review_lock);
 
 /* Called for each entry of the namespace, softirqs off. Return: 0, it stays */
 static int review_entry(struct nf_conn *ct, void *data)
@@ -171,11 +181,21 @@ static int review_entry(struct nf_conn *ct, void *data)
 		if (unfit)
 			clear_bit(UNFIT_BIT, &ct->status);
 	} else {
-		review->marked += !unfit && !test_and_set_bit(UNFIT_BIT, &ct->status);
+		review->wanted++;
+		set_bit(UNFIT_BIT, &ct->status);
 		review->taken += test_bit(IPS_OFFLOAD_BIT, &ct->status);
 	}
 	rcu_read_unlock();
 	return 0;
+}
+
+static bool has_ingress_hooks(const struct net_device *dev)
+{
+#ifdef CONFIG_NETFILTER_INGRESS
+	return rcu_access_pointer(dev->nf_hooks_ingress);
+#else
+	return false;
+#endif
 }
 
 /* All flows of the namespace fall out; those that are fit are taken again by their next packet. */
@@ -185,7 +205,8 @@ static void empty_tables(struct net *net, void (*cleanup)(struct net_device *dev
 
 	rtnl_lock();
 	for_each_netdev(net, dev)
-		cleanup(dev);
+		if (has_ingress_hooks(dev))
+			cleanup(dev);
 	rtnl_unlock();
 	/* Who has found a flow before that may still be sending. */
 	synchronize_net();
@@ -213,15 +234,16 @@ void espm_offload_review(struct espm_net *en)
 	iterate = symbol_get(nf_ct_iterate_cleanup_net);
 	cleanup = symbol_get(nf_flow_table_cleanup);
 	if (iterate && cleanup) {
+		mutex_lock(&review_lock);
 		iterate(review_entry, &iter);
-		if (review.marked) {
-			/* Somebody may have looked at an entry before it was marked. */
+		if (review.wanted) {
+			/* Who looked at an entry before it was marked may take it after the walk. */
 			synchronize_net();
-			review.taken = 0;
 			iterate(review_entry, &iter);
 		}
 		if (review.taken)
 			empty_tables(en->net, cleanup);
+		mutex_unlock(&review_lock);
 	}
 	if (cleanup)
 		symbol_put(nf_flow_table_cleanup);
@@ -229,6 +251,7 @@ void espm_offload_review(struct espm_net *en)
 		symbol_put(nf_ct_iterate_cleanup_net);
 }
 
+#ifdef CONFIG_MODULES
 static int see_module(struct notifier_block *block, unsigned long event, void *data)
 {
 	const struct module *mod = data;
@@ -240,6 +263,26 @@ static int see_module(struct notifier_block *block, unsigned long event, void *d
 
 static struct notifier_block modules = { .notifier_call = see_module };
 
+static int watch_modules(void)
+{
+	return register_module_notifier(&modules);
+}
+
+static void unwatch_modules(void)
+{
+	unregister_module_notifier(&modules);
+}
+#else
+static int watch_modules(void)
+{
+	return 0;
+}
+
+static void unwatch_modules(void)
+{
+}
+#endif
+
 /**
  * espm_offload_init() - learn whether there can be flowtables, now and later
  *
@@ -248,7 +291,7 @@ static struct notifier_block modules = { .notifier_call = see_module };
  */
 int espm_offload_init(void)
 {
-	int err = register_module_notifier(&modules);
+	int err = watch_modules();
 
 	if (!err && symbol_get(nf_flow_table_cleanup)) {
 		symbol_put(nf_flow_table_cleanup);
@@ -264,7 +307,7 @@ int espm_offload_init(void)
  */
 void espm_offload_exit(void)
 {
-	unregister_module_notifier(&modules);
+	unwatch_modules();
 }
 
 #else

@@ -586,6 +586,8 @@ static void write_esp(struct espm_op *op)
 	skb->ignore_df = 1;
 	skb->skb_iif = 0;
 	skb->dev = skb_dst(skb)->dev;
+	/* A bridge's, for one, tells of where the packet inside came from. */
+	skb_ext_reset(skb);
 }
 
 /* Put ESP around the payload: from an IP packet to an unsealed ESP packet. */

@@ -140,6 +140,29 @@ def forwarded_port(left, g1, g2):
     away.close()
 
 
+def through(left, g1, g2):
+    """From the bridge into a tunnel, with policies that discard all else: ESP is not what came in."""
+    for spi, one, other, way in ((0x1001, g1, g2, (1, 2)), (0x1002, g2, g1, (2, 1))):
+        key = os.urandom(20)
+        for ns, word in ((one, "out"), (other, "in")):
+            ns.sa(word, spi, *(f"198.51.100.{number}" for number in way), "aes128gcm16", key)
+            nets = [NETS[4], "198.51.100.2/32"][::1 if way == (1, 2) else -1]
+            ns.policy(f"dir {word} src {nets[0]} dst {nets[1]} proto udp action protect reqid 1 priority 1")
+    g1.policy(f"dir in src {NETS[4]} action bypass")
+    g1.policy(f"dir out dst {NETS[4]} action bypass")
+    for word in ("in", "out"):
+        g1.policy(f"dir {word} action discard priority 9000 family 4")
+    counts = Counts(g1)
+    near, away = left.udp(ENDS[4][0], 5001), g2.udp(AWAY[4], 7000)
+    for size in (100, 1400):
+        ask(near, away, os.urandom(size))
+    counts.become()
+    for each in (near, away):
+        each.close()
+    for ns in (g1, g2):
+        ns.silence()
+
+
 def sealed(left, g1, g2):
     """ESP that arrives over the bridge, and leaves by it."""
     for spi, one, other, src, dst in ((0x1001, left, g1, ENDS[4][0], BRIDGE[4]), (0x1002, g1, left, BRIDGE[4], ENDS[4][0])):
@@ -171,5 +194,7 @@ def main(lab):
             routed(left, g1, g2, family)
     with lab.test("dnat", "destination NAT of what came by the bridge is no way around policy"):
         forwarded_port(left, g1, g2)
+    with lab.test("through", "what the bridge brings goes into a tunnel, and its ESP is not taken for what came in"):
+        through(left, g1, g2)
     with lab.test("sealed", "ESP arrives and leaves over the bridge"):
         sealed(left, g1, g2)

@@ -12,7 +12,7 @@ import os
 import struct
 
 from lab import (DISCOVER, LEVEL, PMTUDISC_DO, PMTUDISC_PROBE, RECVERR, Counts, Wire, ask, check, checksum, drain,
-                 equal, eventually, icmpv6, ipv4, ipv6, told, udp)
+                 equal, eventually, fragment, icmpv6, ipv4, ipv6, told, udp)
 
 SUITE = "aes128gcm16"
 TTL = {4: 2, 6: 16}
@@ -152,6 +152,19 @@ def forged(names, a, g1, r, near, far):
     for (kind, code), info in ((names.closed, 0), (names.large, 1280), (names.far, 0)):
         wire.send(head + names.error(kind, code, info, names.packet(names.b)))
     counts.become(in_clear_error=3)
+    # Behind an extension header, and about what says that it is a fragment
+    plain = names.error(*names.large, 1280, names.packet(names.b))
+    if names.version == 6:
+        options = bytes([58, 0, 1, 4, 0, 0, 0, 0])
+        hidden = plain[:4] + struct.pack("!HB", len(plain) - 40 + 8, 60) + plain[7:40] + options + plain[40:]
+        about = names.packet(names.b)
+        part = about[:4] + struct.pack("!HB", len(about) - 40 + 8, 44) + about[7:40] + struct.pack("!BBHI", 17, 0, 8, 7) + about[40:]
+    else:
+        hidden, part = plain, fragment(names.packet(names.b), 0x0001)
+    wire.send(head + hidden)
+    counts.become(in_clear_error=4)
+    wire.send(head + names.error(*names.large, 1280, part))
+    counts.become(in_clear_error=5)
     # About traffic in clear they are nobody's business but the hosts'.
     listener = Wire(a, "eth0", "icmp or icmp6", incoming=True)
     wire.send(head + names.error(*names.closed, 0, names.packet(names.elsewhere)))
@@ -159,7 +172,7 @@ def forged(names, a, g1, r, near, far):
     at = 14 + (20 if names.version == 4 else 40)
     eventually(lambda: [frame for frame in listener.packets() if frame[at:at + 2] == kind],
                "the error about traffic in clear arrives")
-    counts.become(in_clear_error=3)
+    counts.become(in_clear_error=5)
     ask(near, far, b"nothing has happened")
     listener.close()
     wire.close()
