@@ -415,7 +415,7 @@ struct espm_origin espm_encap_origin(const struct sk_buff *skb)
  *
  * A device may wrap it and send it again, and its memory will be another packet's.
  *
- * Context: softirqs off, or the packet is not ours.
+ * Context: softirqs off.
  */
 void espm_encap_forget(const struct sk_buff *skb)
 {
