@@ -83,7 +83,11 @@ struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, __be32 spi, u32 windo
 	sa->spi = spi;
 	sa->state = ESPM_SA_LARVAL;
 	spin_lock_init(&sa->rx_lock);
+	INIT_LIST_HEAD(&sa->in_formers);
 	INIT_HLIST_NODE(&sa->in_link);
+	INIT_HLIST_NODE(&sa->in_ended);
+	RB_CLEAR_NODE(&sa->by_age);
+	RB_CLEAR_NODE(&sa->by_pin);
 	if (dir == ESPM_DIR_IN)
 		sa->key_name.spi = spi;
 	espm_expire_init(sa);
