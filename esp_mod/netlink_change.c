@@ -588,6 +588,8 @@ static int run(struct transaction *t)
 			NL_SET_BAD_ATTR(t->info->extack, blamed->attr);
 		return err;
 	}
+	if (t->step->kind == ESPM_A_STEP_POLICY_DEL)
+		espm_spd_await(t->en);
 	if (mutex_lock_killable(&t->en->lock)) {
 		free_sas(t, false);
 		return -EINTR;

@@ -63,7 +63,8 @@ struct espm_quota {
  * @tell_wish: how it asks
  *
  * It sleeps, costing the namespace no instruction, until the first SA or
- * policy is added, and again when the last one has been gone for some seconds. Its end: SAs are killed, their operations in flight
+ * policy is added, and again when the last one has been gone for some seconds.
+ * Its end: SAs are killed, their operations in flight
  * awaited, the device removed; then the hooks (which empties NFQUEUE), then the
  * rest is freed.
  */

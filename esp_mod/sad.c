@@ -207,12 +207,12 @@ static void unpin_sa(struct espm_link *link, struct espm_sa *sa)
 /* The newest first. */
 static void list_by_age(struct espm_link *link, struct espm_sa *sa)
 {
-	struct rb_node *newer;
+	struct espm_sa *newer;
 
 	rb_add_cached(&sa->by_age, &link->ages, precedes_by_age);
-	newer = rb_prev(&sa->by_age);
+	newer = rb_entry_safe(rb_prev(&sa->by_age), struct espm_sa, by_age);
 	if (newer)
-		hlist_add_behind_rcu(&sa->in_link, &rb_entry(newer, struct espm_sa, by_age)->in_link);
+		hlist_add_behind_rcu(&sa->in_link, &newer->in_link);
 	else
 		hlist_add_head_rcu(&sa->in_link, &link->outbound);
 	if (sa->pin)
@@ -556,7 +556,8 @@ static void put_keyring(struct espm_sad *sad, struct espm_keyring *ring)
 	if (--ring->users)
 		return;
 	rhashtable_remove_fast(&sad->by_key, &ring->node, by_key_params);
-	kfree_rcu(ring, rcu);
+	/* Nobody but the lock's holder looks for one. */
+	kfree(ring);
 }
 
 /* The same of an SPI. */
@@ -585,7 +586,7 @@ static void put_tally(struct espm_sad *sad, struct espm_tally *tally)
 	if (--tally->users)
 		return;
 	rhashtable_remove_fast(&sad->by_spi, &tally->node, by_spi_params);
-	kfree_rcu(tally, rcu);
+	kfree(tally);
 }
 
 /* How many SAs there are of a kind; a flush since has ended all that were counted. */
@@ -629,7 +630,7 @@ int espm_sad_admit_reqid(struct espm_net *en, struct espm_link *link,
 			 struct netlink_ext_ack *extack)
 {
 	static const char sentence[] =
-		"this reqid has as many SAs as the namespace allows (sas-per-reqid of espctl limits)";
+		"no reqid may have more SAs than this one has (sas-per-reqid of espctl limits)";
 
 	lockdep_assert_held(&en->lock);
 	return *counted(&en->sad, &link->count) < en->quota.sas_per_reqid ? 0 :
@@ -742,7 +743,7 @@ int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 las
 {
 	struct espm_path *path = espm_sa_own_path(sa);
 	static const char sentence[] =
-		"there are as many reservations as the namespace allows (reservations of espctl limits)";
+		"there are as many reservations as may be (reservations of espctl limits)";
 	u32 range = last - first, tries = min_t(u32, range, 4095) + 1;
 	struct espm_sad *sad = &en->sad;
 	u32 at = range == U32_MAX ? get_random_u32() : get_random_u32() % (range + 1);
@@ -824,7 +825,7 @@ struct espm_sa *espm_sad_find_former(struct espm_net *en, const struct espm_sa *
  */
 static bool is_key_taken(const struct espm_keyring *ring, const struct espm_sa *sa)
 {
-	return sa->dir == ESPM_DIR_OUT ? ring->sender != NULL : ring->doomed != 0;
+	return sa->dir == ESPM_DIR_OUT ? !!ring->sender : !!ring->doomed;
 }
 
 /* A key that a flush has freed is free, though its SA may still be there. */

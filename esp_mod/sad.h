@@ -37,7 +37,6 @@ struct espm_count {
  * @doomed: how many of them are doomed
  * @sender: the outbound SA of this key, staged perhaps, or NULL
  * @formers: SAs that are doomed, and have no heir: one that is added may have been one
- * @rcu: its end
  *
  * All of it is guarded by espm_net.lock.
  */
@@ -48,7 +47,6 @@ struct espm_keyring {
 	u32 doomed;
 	struct espm_sa *sender;
 	struct list_head formers;
-	struct rcu_head rcu;
 };
 
 /**
@@ -57,7 +55,6 @@ struct espm_keyring {
  * @spi: the SPI
  * @users: SAs that hold a reference
  * @count: those that count
- * @rcu: its end
  *
  * All of it is guarded by espm_net.lock.
  */
@@ -66,7 +63,6 @@ struct espm_tally {
 	__be32 spi;
 	u32 users;
 	struct espm_count count;
-	struct rcu_head rcu;
 };
 
 /**

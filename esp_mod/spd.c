@@ -529,7 +529,7 @@ static void turn_to(struct espm_net *en, unsigned long gen)
 	/* Pairs with espm_spd_generation(): the changes come first. */
 	smp_store_release(&en->spd.gen, gen);
 	if (en->spd.grows)
-		en->spd.grown = get_state_synchronize_rcu();
+		WRITE_ONCE(en->spd.grown, get_state_synchronize_rcu());
 	en->spd.grows = false;
 }
 
@@ -548,6 +548,17 @@ void espm_spd_turn(struct espm_net *en)
 {
 	lockdep_assert_held(&en->lock);
 	turn_to(en, en->spd.gen + 1);
+}
+
+/**
+ * espm_spd_await() - wait for what espm_spd_bury() would wait for, while nothing is locked
+ * @en: the namespace
+ *
+ * Context: process, sleeps.
+ */
+void espm_spd_await(struct espm_net *en)
+{
+	cond_synchronize_rcu(READ_ONCE(en->spd.grown));
 }
 
 /**

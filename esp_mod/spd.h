@@ -196,6 +196,7 @@ void espm_spd_publish(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_doom(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_spare(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_turn(struct espm_net *en);
+void espm_spd_await(struct espm_net *en);
 void espm_spd_bury(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_trim(struct espm_net *en);
 bool espm_spd_is_gone(const struct espm_net *en, const struct espm_policy *policy);

@@ -121,6 +121,7 @@ class Watch:
             self.rtnl = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
         self.family = Client.family.nlproto.family_id
         self.most = {}
+        self.clocks = []
 
     def requests(self):
         """Of another family; of routing; of what needs the namespace's lock."""
@@ -130,7 +131,7 @@ class Watch:
 
     def watch(self, stop):
         """In the child."""
-        most = [0.0] * len(self.KINDS)
+        most = [0.0] * (len(self.KINDS) - 1)
         requests = list(self.requests())
         while not select.select([stop], [], [], 0)[0]:
             for kind, (sock, request) in enumerate(requests):
@@ -138,40 +139,55 @@ class Watch:
                 sock.send(request)
                 sock.recv(1 << 16)
                 most[kind] = max(most[kind], time.monotonic() - began)
+            time.sleep(0.001)
+        return most
+
+    def clock(self, stop):
+        """In another child, on one processor: what the machine itself makes wait."""
+        most = 0.0
+        while not select.select([stop], [], [], 0)[0]:
             began = time.monotonic()
             time.sleep(0.001)
-            # What the machine itself makes wait
-            most[-1] = max(most[-1], time.monotonic() - began - 0.001)
-        return most
+            most = max(most, time.monotonic() - began - 0.001)
+        return [most]
+
+    def begin(self, stop, others, work, cpus):
+        """A child that works until it is told to stop; the end from which its result comes."""
+        result, write = os.pipe()
+        if not os.fork():
+            for other in others:
+                os.close(other)
+            try:
+                os.sched_setaffinity(0, cpus)
+                os.write(write, json.dumps(work(stop)).encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        return result
 
     def __enter__(self):
         stop, self.stop = os.pipe()
-        self.result, result = os.pipe()
-        self.pid = os.fork()
-        if not self.pid:
-            os.close(self.stop)
-            try:
-                os.sched_setaffinity(0, range(os.cpu_count()))
-                os.write(result, json.dumps(self.watch(stop)).encode())
-            finally:
-                os._exit(0)
+        cpus = range(os.cpu_count())
+        self.result = self.begin(stop, [self.stop], self.watch, cpus)
+        self.clocks = [self.begin(stop, [self.stop], self.clock, [cpu]) for cpu in cpus]
         os.close(stop)
-        os.close(result)
         return self
 
     def __exit__(self, *_):
         os.close(self.stop)
-        self.most = dict(zip(self.KINDS, json.loads(os.read(self.result, 4096) or "[]")))
-        os.waitpid(self.pid, 0)
-        os.close(self.result)
+        told = [json.loads(os.read(result, 4096) or "[]") for result in [self.result, *self.clocks]]
+        self.most = dict(zip(self.KINDS, told[0]), clock=max(most for most, in told[1:]))
+        for result in [self.result, *self.clocks]:
+            os.wait()
+            os.close(result)
         self.genl.close()
         self.rtnl.close()
 
-    def hold(self, lab, what, but=()):
+    def hold(self, lab, what):
         """No wait was too long, what the machine adds aside."""
         lab.say(f"{what}: longest waits " + ", ".join(f"{kind} {1000 * most:.0f} ms" for kind, most in self.most.items()))
         for kind, most in self.most.items():
-            if not lab.debug and kind not in but and kind != "clock":
+            if not lab.debug and kind != "clock":
                 check(most < HOLD + 2 * self.most["clock"], f"{what}: {kind} made wait {most:.3f} s")
 
 
@@ -263,14 +279,14 @@ def change_all(lab, requests, what, numbers):
     linear(lab, f"{len(numbers) // 4} {what} deleted", *took)
 
 
-def flush(lab, ns, client, noun, what, watched=True):
+def flush(lab, ns, client, noun, what):
     """A flush, while others ask."""
     began = time.monotonic()
     with Watch(ns) as watch:
         client.do(noun + "-flush")
     lab.say(f"{what} flushed in {time.monotonic() - began:.2f} s")
-    watch.hold(lab, f"{what} flushed", () if watched else ("namespace",))
-    equal(len(client.dump(noun + "-get")), 0, "what is left")
+    watch.hold(lab, f"{what} flushed")
+    equal(count(client, noun + "-get"), 0, "what is left")
 
 
 def crowd_of_sas(lab, r, client):
@@ -296,12 +312,12 @@ def crowd_of_sas(lab, r, client):
         for number in range(total * 5 // 6):
             add_sa(requests, 0x1001 + number, 1, number, os.urandom(20),
                    attribute(N["SA_LIFETIME"] | 0x8000, attribute(N["LIFE_HARD_SECONDS"], ("I", ends))))
-        _, took = requests.run()
+        numbers, took = requests.run()
         with Watch(r) as watch:
-            time.sleep(ends + 2)
+            time.sleep(ends + 1)
         watch.hold(lab, f"{total * 5 // 6} SAs, added in {took:.1f} s, ended")
-        states = [sa["state"] for sa in client.dump("sa-get")]
-        equal((len(states), set(states)), (total * 5 // 6, {"expired"}), "SAs")
+        equal(count(client, "sa-get"), total * 5 // 6, "SAs")
+        equal({client.do("sa-get", id=number)["state"] for number in (numbers[0], numbers[-1])}, {"expired"}, "states")
         flush(lab, r, client, "sa", "ended SAs")
 
 
@@ -349,11 +365,11 @@ def crowd_of_policies(lab, r, client):
 
 def killed(lab, r, client):
     """A transaction is killed at all kinds of moments: all of it is there, or nothing."""
-    total = 300 if lab.debug else 6000
+    total = 300 if lab.debug else 4000
     with open(PATH, "w", encoding="ascii") as file:
         file.write("sa flush\n" + "".join(sa(number) + "\n" for number in range(total)))
     seen = set()
-    for pause in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.2, 1.6, 2.0, 2.5):
+    for pause in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.2, 1.6, 2.0, 3.0, 4.0, 6.0):
         process = r.start([ESPCTL, "-f", PATH])
         time.sleep(pause * (4 if lab.debug else 1))
         process.send_signal(signal.SIGKILL)
@@ -367,10 +383,12 @@ def killed(lab, r, client):
 
 def refusal(ns, words, sentence, key=None):
     """What is refused in one sentence, and changes nothing."""
-    before = ns.sas(), ns.policies()
+    def there():
+        return sorted((sa["id"], sa.get("reqid")) for sa in ns.sas().values()), len(ns.policies())
+    before = there()
     said = ns.espctl(words, key=key, good=False)
     check(said.returncode == 1 and sentence in said.stderr, f"'{words}' says {said.stderr!r}")
-    equal((ns.sas(), ns.policies()), before, "SAs and policies")
+    equal(there(), before, "SAs and policies")
 
 
 def limits(lab, r):
@@ -389,7 +407,8 @@ def limits(lab, r):
             r.espctl(add(300 + number, 1), key=key())
         refusal(r, add(303, 1), "sas-per-reqid", key())
         r.espctl(add(301, 2, "in", "192.0.2.3"), key=key())
-        refusal(r, "sa update id 3 reqid 1", "sas-per-reqid")
+        third = json.loads(r.espctl("-j sa show spi 301 dst 192.0.2.3 dir in").stdout)[0]["id"]
+        refusal(r, f"sa update id {third} reqid 1", "sas-per-reqid")
         r.espctl("limits set sas 9")
         r.espctl(add(301, 3, "in", "192.0.2.4"), key=key())
         refusal(r, add(301, 4, "in", "192.0.2.5"), "sas-per-spi", key())
@@ -426,7 +445,8 @@ def limits(lab, r):
 def sleeping(lab, r):
     """A namespace that has nothing costs nothing, once more."""
     def device():
-        return [line.split(":")[0] for line in r.ip("-o link show type esp_mod").splitlines()]
+        with r:
+            return [number for number, name in socket.if_nameindex() if name == "esp0"]
     with lab.test("sleep", "some seconds after the last SA and policy have gone, esp0 goes; the next one brings it back"):
         r.espctl("policy add dir in action discard")
         index = device()
