@@ -11,7 +11,7 @@
 
 enum {
 	/* Bytes of old classes that may wait for a grace period before changes do. */
-	WAITING_MAX	= 4 << 20,
+	WAITING_MAX	= 16 << 20,
 	/* More turns than others can make while a flush is on its way. */
 	FLUSH_TURNS	= 1 << 24,
 	HOLD_NS		= 8 * NSEC_PER_MSEC,

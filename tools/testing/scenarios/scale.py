@@ -246,7 +246,7 @@ def add_policy(requests, *selector, priority=1000):
 def linear(lab, what, first, second):
     """As many once more take no longer."""
     lab.say(f"{what}: {first:.2f} s, as many once more {second:.2f} s")
-    check(second < 1.6 * first + 0.2, f"{what}: {first:.2f} s, then {second:.2f} s")
+    check(second < 1.6 * first + 1, f"{what}: {first:.2f} s, then {second:.2f} s")
 
 
 def halves(lab, requests, what, total, add):
@@ -364,7 +364,13 @@ def crowd_of_policies(lab, r, client):
 
 
 def killed(lab, r, client):
-    """A transaction is killed at all kinds of moments: all of it is there, or nothing."""
+    """A transaction is killed at all kinds of moments."""
+    with lab.test("killed", "who is killed while a transaction is prepared has changed nothing"):
+        kill(lab, r, client)
+
+
+def kill(lab, r, client):
+    """All of it is there, or nothing."""
     total = 300 if lab.debug else 4000
     with open(PATH, "w", encoding="ascii") as file:
         file.write("sa flush\n" + "".join(sa(number) + "\n" for number in range(total)))
@@ -444,6 +450,7 @@ def limits(lab, r):
 
 def sleeping(lab, r):
     """A namespace that has nothing costs nothing, once more."""
+    r.espctl("limits set policies 1000")
     def device():
         with r:
             return [number for number, name in socket.if_nameindex() if name == "esp0"]
@@ -469,16 +476,19 @@ def crowds(lab):
     """In a namespace of their own."""
     r, = lab.build("R")
     client = Client(r)
-    crowd_of_sas(lab, r, client)
-    crowd_of_policies(lab, r, client)
-    with lab.test("killed", "who is killed while a transaction is prepared has changed nothing"):
-        killed(lab, r, client)
-    limits(lab, r)
-    sleeping(lab, r)
+    for name, part in (("spi", lambda: crowd_of_sas(lab, r, client)), ("ports", lambda: crowd_of_policies(lab, r, client)),
+                       ("killed", lambda: killed(lab, r, client)), ("limits", lambda: limits(lab, r)),
+                       ("sleep", lambda: sleeping(lab, r))):
+        # What a failure has left
+        client.do("sa-flush")
+        client.do("policy-flush")
+        if lab.wants(name):
+            part()
     client.close()
 
 
-def main(lab):
+def gates(lab):
+    """Files, between gates that packets pass."""
     lab.pin()
     a, g1, g2, b = lab.sites()
     with open(os.open(KEY, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
@@ -510,4 +520,9 @@ def main(lab):
     with lab.test("flush-sas", "all SAs go by one request, while nobody waits"):
         flush(lab, g1, client, "sa", f"{total} SAs")
     client.close()
+
+
+def main(lab):
+    if lab.wants("sas"):
+        gates(lab)
     crowds(lab)
