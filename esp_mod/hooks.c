@@ -669,6 +669,23 @@ int espm_hooks_register(struct espm_net *en)
 }
 
 /**
+ * espm_hooks_leave() - see no more packets of a namespace that goes on
+ * @en: the namespace, locked, without policies
+ *
+ * As espm_hooks_unregister(), of one.
+ *
+ * Context: process, sleeps.
+ */
+void espm_hooks_leave(struct espm_net *en)
+{
+	nf_unregister_net_hooks(en->net, en->hooks + 1, ARRAY_SIZE(hook_ops) - 1);
+	synchronize_net();
+	nf_unregister_net_hook(en->net, en->hooks);
+	synchronize_net();
+	espm_defrag_stop(en);
+}
+
+/**
  * espm_hooks_unregister() - see no more packets
  * @nets: namespaces that end, in a list of their exit_list
  *

@@ -14,6 +14,7 @@
 struct espm_net;
 
 int espm_hooks_register(struct espm_net *en);
+void espm_hooks_leave(struct espm_net *en);
 void espm_hooks_unregister(struct list_head *nets);
 
 #endif /* _ESPM_HOOKS_H */

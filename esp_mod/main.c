@@ -17,6 +17,8 @@
 #include "offload.h"
 #include "spread.h"
 
+enum { REST = 5 * HZ };	/* that a namespace is empty before it sleeps */
+
 static unsigned int net_id;
 
 /**
@@ -63,13 +65,61 @@ int espm_net_wake(struct espm_net *en, struct netlink_ext_ack *extack)
 	return 0;
 }
 
+static bool is_empty(struct espm_net *en)
+{
+	return xa_empty(&en->sad.by_id) && list_empty(&en->spd.in_order);
+}
+
+/**
+ * espm_net_rest() - let a namespace sleep again, if nothing is left in it
+ * @en: the namespace, locked
+ *
+ * Some seconds later, for who flushes mostly adds.
+ *
+ * Context: process.
+ */
+void espm_net_rest(struct espm_net *en)
+{
+	lockdep_assert_held(&en->lock);
+	if (en->awake && !en->ends && is_empty(en))
+		mod_delayed_work(system_unbound_wq, &en->rest, REST);
+}
+
+/*
+ * No policy asks for anything, so that hooks need not stay until the device is gone, as
+ * they do where the namespace ends. Without SAs, and without operations in flight, which
+ * hold theirs, nobody gives the device a packet. Whoever adds something waits, and then
+ * finds a namespace that sleeps.
+ */
+static void fall_asleep(struct work_struct *work)
+{
+	struct espm_net *en = container_of(to_delayed_work(work), struct espm_net, rest);
+
+	mutex_lock(&en->lock);
+	if (!en->awake || en->ends || !is_empty(en))
+		goto unlock;
+	/* SAs that are not freed, or that somebody is about to add. */
+	if (atomic_read(&en->sas)) {
+		espm_net_rest(en);
+		goto unlock;
+	}
+	espm_hooks_leave(en);
+	espm_dev_destroy(en);
+	en->awake = false;
+unlock:
+	mutex_unlock(&en->lock);
+}
+
 static int __net_init begin_net(struct net *net)
 {
 	struct espm_net *en = espm_net_of(net);
 	int err;
 
 	en->net = net;
+	mutex_init(&en->flush_lock);
 	mutex_init(&en->lock);
+	INIT_DELAYED_WORK(&en->rest, fall_asleep);
+	espm_quota_init(&en->quota, net->user_ns == &init_user_ns);
 	init_waitqueue_head(&en->sas_gone);
 	espm_notify_begin(en);
 	en->stats = alloc_percpu(struct espm_stats);
@@ -104,8 +154,10 @@ static void __net_exit end_sas(struct list_head *nets)
 	list_for_each_entry(net, nets, exit_list) {
 		en = espm_net_of(net);
 		mutex_lock(&en->lock);
+		en->ends = true;
 		espm_sad_flush(en);
 		mutex_unlock(&en->lock);
+		cancel_delayed_work_sync(&en->rest);
 	}
 	list_for_each_entry(net, nets, exit_list) {
 		espm_hold_exit(espm_net_of(net));

@@ -75,6 +75,89 @@ int esp_mod_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return espm_nl_finish_reply(info, msg, hdr, err);
 }
 
+/* espctl limits */
+
+static const struct {
+	int attr;
+	u32 offset;
+} quotas[] = {
+	{ ESPM_A_LIMITS_SAS, offsetof(struct espm_quota, sas) },
+	{ ESPM_A_LIMITS_POLICIES, offsetof(struct espm_quota, policies) },
+	{ ESPM_A_LIMITS_RESERVATIONS, offsetof(struct espm_quota, reservations) },
+	{ ESPM_A_LIMITS_SAS_PER_REQID, offsetof(struct espm_quota, sas_per_reqid) },
+	{ ESPM_A_LIMITS_SAS_PER_SPI, offsetof(struct espm_quota, sas_per_spi) },
+};
+
+static u32 *quota_at(struct espm_quota *quota, u32 i)
+{
+	return (void *)quota + quotas[i].offset;
+}
+
+int esp_mod_nl_limits_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct espm_quota quota;
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+	u32 i;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	msg = espm_nl_begin_reply(info, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	err = mutex_lock_killable(&en->lock);
+	if (!err) {
+		quota = en->quota;
+		mutex_unlock(&en->lock);
+	}
+	for (i = 0; i < ARRAY_SIZE(quotas) && !err; i++)
+		err = nla_put_u32(msg, quotas[i].attr, *quota_at(&quota, i));
+	return espm_nl_finish_reply(info, msg, hdr, err);
+}
+
+static int quota_read(struct sk_buff *skb, struct genl_info *info, struct espm_quota *quota)
+{
+	bool any = false;
+	u32 i, value;
+
+	for (i = 0; i < ARRAY_SIZE(quotas); i++) {
+		struct nlattr *attr = info->attrs[quotas[i].attr];
+
+		if (!attr)
+			continue;
+		value = nla_get_u32(attr);
+		/* Memory is the host's. */
+		if (value > *quota_at(quota, i) && !netlink_capable(skb, CAP_NET_ADMIN))
+			return ESPM_REFUSE(info, attr, -EPERM,
+					   "to raise a limit needs CAP_NET_ADMIN in the initial user namespace");
+		*quota_at(quota, i) = value;
+		any = true;
+	}
+	return any ? 0 : ESPM_REFUSE(info, NULL, -EINVAL, "name the limits to be set");
+}
+
+int esp_mod_nl_limits_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espm_net *en = espm_nl_net(info);
+	struct espm_quota quota;
+	int err;
+
+	err = espm_nl_may_configure(skb, info->extack);
+	if (err)
+		return err;
+	if (mutex_lock_killable(&en->lock))
+		return -EINTR;
+	quota = en->quota;
+	err = quota_read(skb, info, &quota);
+	if (!err)
+		en->quota = quota;
+	mutex_unlock(&en->lock);
+	return err;
+}
+
 /* espctl explain */
 
 static int explain_read(struct genl_info *info, struct espm_flow *flow)
@@ -179,6 +262,8 @@ struct genl_family espm_family = {
 	.name		= ESPM_GENL_NAME,
 	.version	= ESPM_GENL_VERSION,
 	.netnsok	= true,
+	/* A namespace's lock is all that changes need; others do not wait for them. */
+	.parallel_ops	= true,
 	.module		= THIS_MODULE,
 	.ops		= esp_mod_nl_ops,
 	.n_ops		= ARRAY_SIZE(esp_mod_nl_ops),

@@ -3,6 +3,7 @@
  * All that changes SAs and policies, one change or many: prepared where packets
  * don't see it, with all that can fail, then made as a whole.
  */
+#include <linux/sched/signal.h>
 #include <net/genetlink.h>
 #include "hold.h"
 #include "idle.h"
@@ -45,7 +46,6 @@ struct step {
  * @flushes: all SAs go that were there
  * @sa_begun: an SA was added or changed: too late for a flush
  * @policy_begun: the same of policies
- * @sa_ends: whether SAs go
  * @policy_ends: whether policies go
  * @releases: packets that wait for SAs may find them now
  * @reqid: of those SAs, 0 for any
@@ -61,7 +61,6 @@ struct transaction {
 	bool flushes;
 	bool sa_begun;
 	bool policy_begun;
-	bool sa_ends;
 	bool policy_ends;
 	bool releases;
 	u32 reqid;
@@ -113,7 +112,9 @@ static int make_sas(struct transaction *t)
 
 		if (step->kind != ESPM_A_STEP_SA_ADD)
 			continue;
-		err = look(t, step, &view) ?: espm_nl_sa_read(&view.info, t->en, &step->sa);
+		/* Who is being killed waits for no answer. */
+		err = fatal_signal_pending(current) ? -EINTR :
+		      look(t, step, &view) ?: espm_nl_sa_read(&view.info, t->en, &step->sa);
 		if (err) {
 			t->staged = i;
 			return err;
@@ -133,7 +134,8 @@ static int stage_sa_add(struct transaction *t, struct step *step, struct genl_in
 	t->sa_begun = true;
 	if (!former)
 		return espm_sad_stage(t->en, step->sa, info->extack);
-	err = espm_nl_sa_change_into(info, t->en, former, step->sa, &step->change);
+	err = espm_sad_admit(t->en, former, info->extack) ?:
+	      espm_nl_sa_change_into(info, t->en, former, step->sa, &step->change);
 	if (err)
 		return err;
 	espm_sa_free(step->sa);
@@ -164,7 +166,6 @@ static int stage_sa_del(struct transaction *t, struct step *step, struct genl_in
 		return ESPM_REFUSE(info, NULL, -EBUSY,
 				   "the transaction adds or changes this SA: leave that out");
 	step->sa = sa;
-	t->sa_ends = true;
 	espm_sad_doom(t->en, sa);
 	return 0;
 }
@@ -180,9 +181,9 @@ static int stage_sa_flush(struct transaction *t, struct genl_info *info)
 	if (t->flushes)
 		return 0;
 	t->flushes = true;
-	t->sa_ends = true;
 	xa_for_each(&t->en->sad.by_id, id, sa) {
-		espm_sad_doom(t->en, sa);
+		if (!espm_sad_is_gone(sa))
+			espm_sad_doom(t->en, sa);
 		cond_resched();
 	}
 	return 0;
@@ -191,7 +192,7 @@ static int stage_sa_flush(struct transaction *t, struct genl_info *info)
 static int stage_policy_add(struct transaction *t, struct step *step, struct genl_info *info)
 {
 	struct espm_policy wanted;
-	int err = espm_nl_policy_read(info, &wanted);
+	int err = espm_nl_policy_read(info, &wanted) ?: espm_spd_admit(t->en, info->extack);
 
 	if (err)
 		return err;
@@ -235,7 +236,7 @@ static int stage_policy_flush(struct transaction *t, struct genl_info *info)
 		return ESPM_REFUSE(info, NULL, -EINVAL,
 				   "a flush stands before what the transaction adds");
 	list_for_each_entry(policy, &t->en->spd.in_order, in_order) {
-		if (!policy->dies)
+		if (!policy->dies && !espm_spd_is_gone(t->en, policy))
 			doom_policy(t, policy);
 		cond_resched();
 	}
@@ -279,7 +280,8 @@ static int stage_all(struct transaction *t)
 
 	for (t->staged = 0; t->staged < t->n; t->staged++) {
 		wakes |= adds(&t->step[t->staged]);
-		err = stage(t, &t->step[t->staged]);
+		/* Nothing else is asked for it: behind this there is no way back. */
+		err = fatal_signal_pending(current) ? -EINTR : stage(t, &t->step[t->staged]);
 		if (err)
 			return err;
 		t->relinks |= !!t->step[t->staged].change.link;
@@ -291,23 +293,26 @@ static int stage_all(struct transaction *t)
 
 /* --- Undo: nobody has seen any of it --- */
 
-static void spare_all(struct transaction *t)
+static void spare_sas(struct espm_net *en)
 {
-	struct espm_policy *policy;
 	struct espm_sa *sa;
 	unsigned long id;
 
-	if (t->sa_ends) {
-		xa_for_each(&t->en->sad.by_id, id, sa) {
-			espm_sad_spare(t->en, sa);
-			cond_resched();
-		}
+	xa_for_each(&en->sad.by_id, id, sa) {
+		if (!espm_sad_is_gone(sa))
+			espm_sad_spare(en, sa);
+		cond_resched();
 	}
-	if (t->policy_ends) {
-		list_for_each_entry(policy, &t->en->spd.in_order, in_order) {
-			espm_spd_spare(t->en, policy);
-			cond_resched();
-		}
+}
+
+static void spare_policies(struct espm_net *en)
+{
+	struct espm_policy *policy;
+
+	list_for_each_entry(policy, &en->spd.in_order, in_order) {
+		if (!espm_spd_is_gone(en, policy))
+			espm_spd_spare(en, policy);
+		cond_resched();
 	}
 }
 
@@ -326,18 +331,30 @@ static void undo(struct transaction *t)
 				break;
 			}
 			espm_nl_sa_change_undo(t->en, step->sa, &step->change);
+			/* Spared already. */
 			step->sa = NULL;
 			break;
 		case ESPM_A_STEP_SA_UPDATE:
 			espm_nl_sa_change_undo(t->en, step->sa, &step->change);
 			break;
+		case ESPM_A_STEP_SA_DEL:
+			espm_sad_spare(t->en, step->sa);
+			break;
+		case ESPM_A_STEP_SA_FLUSH:
+			spare_sas(t->en);
+			break;
 		case ESPM_A_STEP_POLICY_ADD:
 			espm_spd_bury(t->en, step->policy);
+			break;
+		case ESPM_A_STEP_POLICY_DEL:
+			espm_spd_spare(t->en, step->policy);
+			break;
+		case ESPM_A_STEP_POLICY_FLUSH:
+			spare_policies(t->en);
 			break;
 		}
 		cond_resched();
 	}
-	spare_all(t);
 }
 
 /* Free the SAs that were made in vain. Lookups may have passed by those that were staged. */
@@ -460,7 +477,7 @@ static void end_policies(struct transaction *t)
 	struct espm_policy *policy, *next;
 
 	list_for_each_entry_safe_reverse(policy, next, &t->en->spd.in_order, in_order) {
-		if (policy->dies)
+		if (policy->dies && !espm_spd_is_gone(t->en, policy))
 			end_policy(t, policy, t->policy_begun);
 		cond_resched();
 	}
@@ -550,8 +567,12 @@ static void make(struct transaction *t)
 		if (t->policies)
 			espm_spd_turn(t->en);
 	}
-	for (i = 0; i < t->n; i++)
+	for (i = 0; i < t->n; i++) {
 		end(t, &t->step[i], &sas, &policies);
+		cond_resched();
+	}
+	if (t->policy_ends)
+		espm_spd_trim(t->en);
 }
 
 static int run(struct transaction *t)
@@ -568,7 +589,12 @@ static int run(struct transaction *t)
 			NL_SET_BAD_ATTR(t->info->extack, blamed->attr);
 		return err;
 	}
-	mutex_lock(&t->en->lock);
+	if (t->step->kind == ESPM_A_STEP_POLICY_DEL)
+		espm_spd_await(t->en);
+	if (mutex_lock_killable(&t->en->lock)) {
+		free_sas(t, false);
+		return -EINTR;
+	}
 	err = stage_all(t);
 	if (err) {
 		seen = t->staged;
@@ -578,6 +604,7 @@ static int run(struct transaction *t)
 	} else {
 		make(t);
 	}
+	espm_net_rest(t->en);
 	mutex_unlock(&t->en->lock);
 	if (!err && t->policies)
 		espm_offload_review(t->en);
@@ -587,6 +614,73 @@ static int run(struct transaction *t)
 		espm_hold_drop(t->en);
 	else if (t->releases)
 		espm_hold_release(t->en, t->reqid);
+	return err;
+}
+
+/* Let others have the lock. */
+static void breathe(struct espm_net *en)
+{
+	mutex_unlock(&en->lock);
+	cond_resched();
+	mutex_lock(&en->lock);
+}
+
+/*
+ * A flush that is a request of its own ends all there is in one moment, and tells of it;
+ * from then on names, keys and places are free. To take it all away needs a while, in
+ * which others have the lock now and then.
+ */
+static int flush_sas(struct espm_net *en)
+{
+	unsigned long id = 0;
+
+	if (mutex_lock_killable(&en->lock))
+		return -EINTR;
+	espm_sad_flush_begin(en);
+	espm_notify_flush(en, ESPM_CMD_SA_FLUSH_NTF);
+	while (espm_sad_flush_some(en, &id))
+		breathe(en);
+	espm_net_rest(en);
+	mutex_unlock(&en->lock);
+	return 0;
+}
+
+static int flush_policies(struct espm_net *en)
+{
+	struct espm_policy *at = NULL;
+
+	if (mutex_lock_killable(&en->lock))
+		return -EINTR;
+	espm_spd_flush_begin(en);
+	espm_notify_flush(en, ESPM_CMD_POLICY_FLUSH_NTF);
+	while (espm_spd_flush_doom(en, &at))
+		breathe(en);
+	if (at) {
+		espm_spd_flush_turn(en);
+		mutex_unlock(&en->lock);
+		/* What waits was sent when ESP was wanted. */
+		espm_hold_drop(en);
+		synchronize_rcu();
+		mutex_lock(&en->lock);
+		while (espm_spd_flush_bury(en))
+			breathe(en);
+	}
+	espm_net_rest(en);
+	mutex_unlock(&en->lock);
+	return 0;
+}
+
+static int run_flush(struct sk_buff *skb, struct genl_info *info, bool policies)
+{
+	struct espm_net *en = espm_nl_net(info);
+	int err = espm_nl_may_configure(skb, info->extack);
+
+	if (err)
+		return err;
+	if (mutex_lock_killable(&en->flush_lock))
+		return -EINTR;
+	err = policies ? flush_policies(en) : flush_sas(en);
+	mutex_unlock(&en->flush_lock);
 	return err;
 }
 
@@ -660,7 +754,7 @@ int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info)
 /* espctl sa flush */
 int esp_mod_nl_sa_flush_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	return run_one(skb, info, ESPM_A_STEP_SA_FLUSH, NULL);
+	return run_flush(skb, info, false);
 }
 
 /* espctl policy add */
@@ -678,7 +772,7 @@ int esp_mod_nl_policy_del_doit(struct sk_buff *skb, struct genl_info *info)
 /* espctl policy flush */
 int esp_mod_nl_policy_flush_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	return run_one(skb, info, ESPM_A_STEP_POLICY_FLUSH, NULL);
+	return run_flush(skb, info, true);
 }
 
 /* A step holds just one change. */

@@ -228,8 +228,21 @@ const struct nla_policy esp_mod_apply_nl_policy[ESPM_A_APPLY_STEP + 1] = {
 	[ESPM_A_APPLY_STEP] = NLA_POLICY_NESTED(esp_mod_step_nl_policy),
 };
 
+/* ESPM_CMD_LIMITS_GET - do */
+const struct nla_policy esp_mod_limits_get_nl_policy[1 + 1] = {
+};
+
+/* ESPM_CMD_LIMITS_SET - do */
+const struct nla_policy esp_mod_limits_set_nl_policy[ESPM_A_LIMITS_SAS_PER_SPI + 1] = {
+	[ESPM_A_LIMITS_SAS] = { .type = NLA_U32, },
+	[ESPM_A_LIMITS_POLICIES] = { .type = NLA_U32, },
+	[ESPM_A_LIMITS_RESERVATIONS] = { .type = NLA_U32, },
+	[ESPM_A_LIMITS_SAS_PER_REQID] = { .type = NLA_U32, },
+	[ESPM_A_LIMITS_SAS_PER_SPI] = { .type = NLA_U32, },
+};
+
 /* Ops table for esp_mod */
-const struct genl_ops esp_mod_nl_ops[13] = {
+const struct genl_ops esp_mod_nl_ops[15] = {
 	{
 		.cmd		= ESPM_CMD_SA_ADD,
 		.doit		= esp_mod_nl_sa_add_doit,
@@ -321,6 +334,20 @@ const struct genl_ops esp_mod_nl_ops[13] = {
 		.doit		= esp_mod_nl_apply_doit,
 		.policy		= esp_mod_apply_nl_policy,
 		.maxattr	= ESPM_A_APPLY_STEP,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_LIMITS_GET,
+		.doit		= esp_mod_nl_limits_get_doit,
+		.policy		= esp_mod_limits_get_nl_policy,
+		.maxattr	= 1,
+		.flags		= GENL_UNS_ADMIN_PERM,
+	},
+	{
+		.cmd		= ESPM_CMD_LIMITS_SET,
+		.doit		= esp_mod_nl_limits_set_doit,
+		.policy		= esp_mod_limits_set_nl_policy,
+		.maxattr	= ESPM_A_LIMITS_SAS_PER_SPI,
 		.flags		= GENL_UNS_ADMIN_PERM,
 	},
 };

@@ -47,8 +47,12 @@ extern const struct nla_policy esp_mod_sa_reserve_nl_policy[ESPM_A_SA_SPI_LAST +
 
 extern const struct nla_policy esp_mod_apply_nl_policy[ESPM_A_APPLY_STEP + 1];
 
+extern const struct nla_policy esp_mod_limits_get_nl_policy[1 + 1];
+
+extern const struct nla_policy esp_mod_limits_set_nl_policy[ESPM_A_LIMITS_SAS_PER_SPI + 1];
+
 /* Ops table for esp_mod */
-extern const struct genl_ops esp_mod_nl_ops[13];
+extern const struct genl_ops esp_mod_nl_ops[15];
 
 int esp_mod_nl_sa_add_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_del_doit(struct sk_buff *skb, struct genl_info *info);
@@ -66,6 +70,8 @@ int esp_mod_nl_explain_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_update_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_sa_reserve_doit(struct sk_buff *skb, struct genl_info *info);
 int esp_mod_nl_apply_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_limits_get_doit(struct sk_buff *skb, struct genl_info *info);
+int esp_mod_nl_limits_set_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	ESP_MOD_NLGRP_EVENTS,

@@ -23,7 +23,7 @@ int espm_nl_policy_read(struct genl_info *info, struct espm_policy *policy)
 	if (err)
 		return err;
 	memset(policy, 0, sizeof(*policy));
-	policy->key.dir = nla_get_u8(attrs[ESPM_A_POLICY_DIRECTION]);
+	policy->dir = nla_get_u8(attrs[ESPM_A_POLICY_DIRECTION]);
 	policy->action = nla_get_u8(attrs[ESPM_A_POLICY_ACTION]);
 	policy->priority = attrs[ESPM_A_POLICY_PRIORITY] ?
 			   nla_get_u32(attrs[ESPM_A_POLICY_PRIORITY]) : ESP_MOD_PRIORITY_DEFAULT;
@@ -37,7 +37,7 @@ int espm_nl_policy_read(struct genl_info *info, struct espm_policy *policy)
 				   "only protect has a reqid");
 	}
 	if (attrs[ESPM_A_POLICY_ON_DEMAND] && nla_get_u8(attrs[ESPM_A_POLICY_ON_DEMAND])) {
-		if (policy->action != ESPM_ACTION_PROTECT || policy->key.dir != ESPM_DIR_OUT)
+		if (policy->action != ESPM_ACTION_PROTECT || policy->dir != ESPM_DIR_OUT)
 			return ESPM_REFUSE(info, attrs[ESPM_A_POLICY_ON_DEMAND], -EINVAL,
 					   "only an outbound policy that protects asks for SAs");
 		policy->on_demand = true;
@@ -75,7 +75,7 @@ struct espm_policy *espm_nl_policy_find(struct genl_info *info, struct espm_net 
 	if (err)
 		return ERR_PTR(err);
 	policy = espm_spd_find_id_rcu(en, nla_get_u32(info->attrs[ESPM_A_POLICY_ID]));
-	if (!policy) {
+	if (!policy || espm_spd_is_gone(en, policy)) {
 		NL_SET_ERR_MSG(info->extack, "there is no such policy");
 		return ERR_PTR(-ENOENT);
 	}
@@ -114,11 +114,14 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 	void *hdr;
 	int err;
 
-	err = espm_nl_begin_dump(cb, espm_spd_generation(&en->spd));
-	if (err)
-		return err;
+	/* Message by message, between changes. */
+	if (mutex_lock_killable(&en->lock))
+		return -EINTR;
+	err = espm_nl_begin_dump(cb, espm_spd_generation(&en->spd) + en->spd.round);
 	rcu_read_lock();
-	for (; (policy = espm_spd_next_rcu(en, &id)); id++) {
+	for (; !err && (policy = espm_spd_next_rcu(en, &id)); id++) {
+		if (espm_spd_is_gone(en, policy))
+			continue;
 		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &espm_family,
 				  NLM_F_MULTI, ESPM_CMD_POLICY_GET);
 		if (!hdr)
@@ -133,6 +136,9 @@ int esp_mod_nl_policy_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 		genlmsg_end(skb, hdr);
 	}
 	rcu_read_unlock();
+	mutex_unlock(&en->lock);
+	if (err)
+		return err;
 	cb->args[0] = id;
 	return full ? skb->len : -EMSGSIZE;
 }

@@ -388,6 +388,8 @@ static struct espm_sa *find_rcu(struct genl_info *info, struct espm_net *en)
 		path = espm_sad_find_rcu(en, &name);
 		sa = path ? path->sa : NULL;
 	}
+	if (sa && espm_sad_is_gone(sa))
+		sa = NULL;
 	return sa ?: ERR_PTR(ESPM_REFUSE(info, NULL, -ENOENT, "there is no such SA"));
 }
 
@@ -411,7 +413,7 @@ struct espm_sa *espm_nl_sa_find(struct genl_info *info, struct espm_net *en)
 		rcu_read_lock();
 		sa = espm_sad_find_id_rcu(en, nla_get_u32(info->attrs[ESPM_A_SA_ID]));
 		rcu_read_unlock();
-		if (sa && sa->doomed)
+		if (sa && (sa->doomed || espm_sad_is_gone(sa)))
 			sa = NULL;
 	} else {
 		sa = espm_sad_find_locked(en, &name);
@@ -451,11 +453,14 @@ int esp_mod_nl_sa_reserve_doit(struct sk_buff *skb, struct genl_info *info)
 		err = read_dst(info, attrs[ESPM_A_SA_DST], espm_sa_own_path(sa)) ?:
 		      read_lifetime(info, &life) ?:
 		      start_limits(info, sa, &life);
-	mutex_lock(&en->lock);
-	if (!err)
-		err = espm_net_wake(en, info->extack);
-	if (!err)
-		err = espm_sad_reserve(en, sa, first, last, info->extack);
+	if (!err && mutex_lock_killable(&en->lock))
+		err = -EINTR;
+	if (err) {
+		espm_sa_free(sa);
+		return msg ? espm_nl_finish_add(info, msg, hdr, err) : err;
+	}
+	err = espm_net_wake(en, info->extack) ?:
+	      espm_sad_reserve(en, sa, first, last, info->extack);
 	if (err) {
 		espm_sa_free(sa);
 	} else {
@@ -464,9 +469,8 @@ int esp_mod_nl_sa_reserve_doit(struct sk_buff *skb, struct genl_info *info)
 		    nla_put_u32(msg, ESPM_A_SA_SPI, ntohl(sa->spi)))
 			err = -EMSGSIZE;
 	}
+	espm_net_rest(en);
 	mutex_unlock(&en->lock);
-	if (!msg)
-		return err;
 	return espm_nl_finish_add(info, msg, hdr, err);
 }
 
@@ -527,10 +531,22 @@ static int read_limits(struct genl_info *info, struct espm_net *en, struct espm_
 static int change_reqid(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
 			u32 reqid, struct espm_nl_change *change)
 {
+	struct espm_link *link;
+	int err;
+
 	if (reqid == sa->reqid)
 		return 0;
-	change->link = espm_sad_link_get(en, reqid);
-	return change->link ? 0 : ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+	link = espm_sad_link_get(en, reqid);
+	if (!link)
+		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");
+	err = espm_sad_admit_reqid(en, link, info->extack);
+	if (err) {
+		espm_sad_link_put(en, link);
+		return err;
+	}
+	espm_sad_promise(en, link, 1);
+	change->link = link;
+	return 0;
 }
 
 /* Free what was made for a change; its path is not in the SAD. */
@@ -538,8 +554,10 @@ static void free_change(struct espm_net *en, struct espm_nl_change *change)
 {
 	espm_path_free(change->path);
 	kfree(change->limits);
-	if (change->link)
+	if (change->link) {
+		espm_sad_promise(en, change->link, -1);
 		espm_sad_link_put(en, change->link);
+	}
 }
 
 static int stage_change(struct genl_info *info, struct espm_net *en, struct espm_sa *sa,
@@ -716,7 +734,7 @@ void espm_nl_sa_change_make(struct espm_net *en, struct espm_sa *sa,
 		espm_sad_move(en, sa, change->path);
 		sa->roamed = change->roamed;
 	}
-	sa->pin = change->pin;
+	espm_sad_pin(en, sa, change->pin);
 	if (change->link)
 		espm_sad_join(en, sa);
 	else
@@ -761,11 +779,14 @@ int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	void *hdr;
 	int err;
 
-	err = espm_nl_begin_dump(cb, READ_ONCE(en->sad.changes));
-	if (err)
-		return err;
+	/* Message by message, between changes. */
+	if (mutex_lock_killable(&en->lock))
+		return -EINTR;
+	err = espm_nl_begin_dump(cb, en->sad.changes);
 	rcu_read_lock();
-	for (; (sa = espm_sad_next_rcu(en, &id)); id++) {
+	for (; !err && (sa = espm_sad_next_rcu(en, &id)); id++) {
+		if (espm_sad_is_gone(sa))
+			continue;
 		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &espm_family,
 				  NLM_F_MULTI, ESPM_CMD_SA_GET);
 		if (!hdr)
@@ -780,6 +801,9 @@ int esp_mod_nl_sa_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 		genlmsg_end(skb, hdr);
 	}
 	rcu_read_unlock();
+	mutex_unlock(&en->lock);
+	if (err)
+		return err;
 	cb->args[0] = id;
 	return full ? skb->len : -EMSGSIZE;
 }

@@ -129,7 +129,7 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 {
 	const struct espm_path *path = espm_sa_path_rcu(sa);
 	u64 packets, bytes, seq, taken = 0, depth = 0, drops;
-	u32 i;
+	u32 i, reqid = READ_ONCE(sa->reqid);
 
 	espm_sa_load_sum(sa, &packets, &bytes);
 	if (sa->dir == ESPM_DIR_OUT) {
@@ -148,7 +148,7 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	    nla_put_u8(msg, ESPM_A_SA_MODE, sa->mode) ||
 	    espm_nl_addr_fill(msg, ESPM_A_SA_SRC, &path->src, path->name.family) ||
 	    espm_nl_addr_fill(msg, ESPM_A_SA_DST, &path->name.dst, path->name.family) ||
-	    (sa->reqid && nla_put_u32(msg, ESPM_A_SA_REQID, sa->reqid)) ||
+	    (reqid && nla_put_u32(msg, ESPM_A_SA_REQID, reqid)) ||
 	    nla_put_u8(msg, ESPM_A_SA_ESN, sa->esn) ||
 	    nla_put_u8(msg, ESPM_A_SA_STATE, READ_ONCE(sa->state)) ||
 	    nla_put_u64_64bit(msg, ESPM_A_SA_SEQ, seq, ESPM_A_SA_PAD) ||
@@ -168,7 +168,7 @@ int espm_sa_fill(struct sk_buff *msg, struct espm_sa *sa)
 	     nla_put_u16(msg, ESPM_A_SA_ENCAP_DPORT, ntohs(path->encap_dport))))
 		return -EMSGSIZE;
 	if (nla_put_u8(msg, ESPM_A_SA_MSS_CLAMP, sa->clamp_mss) ||
-	    (sa->pin && nla_put_u8(msg, ESPM_A_SA_PIN, 1)) ||
+	    (READ_ONCE(sa->pin) && nla_put_u8(msg, ESPM_A_SA_PIN, 1)) ||
 	    (sa->dir == ESPM_DIR_OUT && outer_fill(msg, sa)) || age_fill(msg, sa))
 		return -EMSGSIZE;
 	for (i = 0; i < ESPM_COUNTERS; i++) {
@@ -194,7 +194,7 @@ int espm_policy_fill(struct sk_buff *msg, const struct espm_policy *policy)
 	u32 i;
 
 	if (nla_put_u32(msg, ESPM_A_POLICY_ID, policy->id) ||
-	    nla_put_u8(msg, ESPM_A_POLICY_DIRECTION, policy->key.dir) ||
+	    nla_put_u8(msg, ESPM_A_POLICY_DIRECTION, policy->dir) ||
 	    nla_put_u32(msg, ESPM_A_POLICY_PRIORITY, policy->priority) ||
 	    nla_put_u8(msg, ESPM_A_POLICY_ACTION, policy->action) ||
 	    (policy->reqid && nla_put_u32(msg, ESPM_A_POLICY_REQID, policy->reqid)) ||

@@ -20,10 +20,30 @@ struct espm_wish;
 enum { ESPM_HOOKS = 11 };
 
 /**
+ * struct espm_quota - how much a namespace may have
+ * @sas: SAs, without reservations
+ * @policies: policies
+ * @reservations: SPIs that are reserved at a time
+ * @sas_per_reqid: SAs of one reqid, of both directions
+ * @sas_per_spi: SAs of one SPI
+ */
+struct espm_quota {
+	u32 sas;
+	u32 policies;
+	u32 reservations;
+	u32 sas_per_reqid;
+	u32 sas_per_spi;
+};
+
+/**
  * struct espm_net - state of one namespace
  * @net: the namespace, which outlives this
+ * @flush_lock: one flush at a time; before @lock
  * @lock: every change of SAD, SPD and of what follows marked L
+ * @quota: L: limits
  * @awake: L: hooks are registered, @dev is there
+ * @ends: L: the namespace goes, and does not fall asleep before
+ * @rest: the worker that lets it sleep again
  * @hooks: L: our netfilter hooks, each with a pointer to this
  * @gather6: reassembly of IPv6, held while hooks are registered
  * @dev: esp0, read under RCU: set before the first hook, %NULL before it is freed
@@ -44,14 +64,19 @@ enum { ESPM_HOOKS = 11 };
  * @tell_wish: how it asks
  *
  * It sleeps, costing the namespace no instruction, until the first SA or
- * policy is added. Its end: SAs are killed, their operations in flight
+ * policy is added, and again when the last one has been gone for some seconds.
+ * Its end: SAs are killed, their operations in flight
  * awaited, the device removed; then the hooks (which empties NFQUEUE), then the
  * rest is freed.
  */
 struct espm_net {
 	struct net *net;
+	struct mutex flush_lock;	/* one flush at a time */
 	struct mutex lock;	/* every change of what is marked L */
+	struct espm_quota quota;
 	bool awake;
+	bool ends;
+	struct delayed_work rest;
 	struct nf_hook_ops hooks[ESPM_HOOKS];
 	int (*gather6)(struct net *net, struct sk_buff *skb, u32 user);
 	struct net_device *dev;
@@ -71,6 +96,22 @@ struct espm_net {
 	struct delayed_work hold_work;
 	void (*tell_wish)(struct espm_net *en, const struct espm_wish *wish);
 };
+
+/**
+ * espm_quota_init() - how much a namespace may have until it is told otherwise
+ * @quota: result
+ * @initial: whether it belongs to the initial user namespace
+ */
+static inline void espm_quota_init(struct espm_quota *quota, bool initial)
+{
+	u32 part = initial ? 1 : 10;
+
+	quota->sas = 1000000 / part;
+	quota->policies = 1000000 / part;
+	quota->reservations = 65536 / part;
+	quota->sas_per_reqid = 65536 / part;
+	quota->sas_per_spi = 65536 / part;
+}
 
 struct espm_net *espm_net_of(const struct net *net);
 

@@ -125,7 +125,7 @@ void espm_roam_follow(struct espm_net *en, struct espm_sa *sa,
 		return;
 	/* Last of all the SA itself: as long as it stays, this is tried again. */
 	hlist_for_each_entry(out, &sa->link->outbound, in_link)
-		if (sends_to(out, was) && !move_outbound(en, out, &peer))
+		if (!espm_sad_is_gone(out) && sends_to(out, was) && !move_outbound(en, out, &peer))
 			tell(en, out);
 	if (!move_inbound(en, sa, &peer))
 		tell(en, sa);

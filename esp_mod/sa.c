@@ -12,6 +12,9 @@
 /* Flushed when the module goes: no free runs in a module that is gone. */
 static struct workqueue_struct *free_queue;
 
+/* kmalloc() would round an SA up to twice its size. */
+static struct kmem_cache *sa_cache;
+
 /**
  * espm_sa_init() - what all SAs need
  *
@@ -20,8 +23,15 @@ static struct workqueue_struct *free_queue;
  */
 int espm_sa_init(void)
 {
+	sa_cache = kmem_cache_create("esp_mod_sa", sizeof(struct espm_sa), 0,
+				     SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT, NULL);
+	if (!sa_cache)
+		return -ENOMEM;
 	free_queue = alloc_workqueue("esp_mod_free", WQ_UNBOUND, 0);
-	return free_queue ? 0 : -ENOMEM;
+	if (free_queue)
+		return 0;
+	kmem_cache_destroy(sa_cache);
+	return -ENOMEM;
 }
 
 /**
@@ -32,6 +42,7 @@ int espm_sa_init(void)
 void espm_sa_exit(void)
 {
 	destroy_workqueue(free_queue);
+	kmem_cache_destroy(sa_cache);
 }
 
 /**
@@ -77,14 +88,18 @@ struct espm_sa *espm_sa_alloc(struct espm_net *en, u8 dir, __be32 spi, u32 windo
 	struct espm_sa *sa;
 	int cpu;
 
-	sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
+	sa = kmem_cache_zalloc(sa_cache, GFP_KERNEL_ACCOUNT);
 	if (!sa)
 		return NULL;
 	sa->dir = dir;
 	sa->spi = spi;
 	sa->state = ESPM_SA_LARVAL;
 	spin_lock_init(&sa->rx_lock);
+	INIT_LIST_HEAD(&sa->in_formers);
 	INIT_HLIST_NODE(&sa->in_link);
+	INIT_HLIST_NODE(&sa->in_ended);
+	RB_CLEAR_NODE(&sa->by_age);
+	RB_CLEAR_NODE(&sa->by_pin);
 	if (dir == ESPM_DIR_IN)
 		sa->key_name.spi = spi;
 	espm_expire_init(sa);
@@ -120,7 +135,7 @@ err_free_replay:
 err_free_load:
 	free_percpu(sa->load);
 err_free_sa:
-	kfree(sa);
+	kmem_cache_free(sa_cache, sa);
 	return NULL;
 }
 
@@ -148,7 +163,8 @@ void espm_sa_free(struct espm_sa *sa)
 	espm_path_free(rcu_dereference_raw(sa->path));
 	kvfree(sa->replay);
 	free_percpu(sa->load);
-	kfree_sensitive(sa);
+	memzero_explicit(sa, sizeof(*sa));
+	kmem_cache_free(sa_cache, sa);
 
 	if (atomic_dec_and_test(&en->sas))
 		wake_up(&en->sas_gone);

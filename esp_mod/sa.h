@@ -33,6 +33,7 @@
 #include <linux/hrtimer.h>
 #include <linux/llist.h>
 #include <linux/percpu-refcount.h>
+#include <linux/rbtree.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
 #include <linux/threads.h>
@@ -48,8 +49,10 @@
 
 struct crypto_aead;
 struct espm_limits;
+struct espm_keyring;
 struct espm_link;
 struct espm_net;
+struct espm_tally;
 
 enum {
 	/* Outbound numbers that are left when each begins to be taken with care. */
@@ -106,13 +109,19 @@ struct espm_sa_load {
  * @spi: I: security parameters index
  * @dir: I: enum espm_direction
  * @path: L, read under RCU: addresses and ports; owned
- * @by_key: S: place in the SAD, by @key_name
+ * @keyring: L: SAs of the same key; a reference
+ * @in_formers: L: while it is doomed without an heir, place among those of its keyring
+ * @tally: L: SAs of the same SPI; a reference
+ * @round: I: how many flushes there had been; one more, and it is gone
  * @en: I: the namespace; outlives the SA
  * @reqid: A: number by which policies name the SA
  * @reqid_before: A: the number by which policies named it before @reqid_since, 0 for none
  * @reqid_since: A: 0, or the generation in which @reqid begins to be true
  * @link: L: SAs and policies of the same reqid; a reference
  * @in_link: L: outbound, place among those of its link, while packets may choose it
+ * @by_age: L: the same, to find the place
+ * @by_pin: L: as long as it is pinned, place among those
+ * @in_ended: L: outbound, place among those of its link that have ended
  * @id: I: number in the namespace
  * @mode: I: transport or tunnel
  * @esn: I: extended sequence numbers
@@ -176,13 +185,19 @@ struct espm_sa {
 	__be32 spi;
 	u8 dir;
 	struct espm_path __rcu *path;
-	struct rhlist_head by_key;
+	struct espm_keyring *keyring;
+	struct list_head in_formers;
+	struct espm_tally *tally;
+	u32 round;
 	struct espm_net *en;
 	u32 reqid;
 	u32 reqid_before;
 	unsigned long reqid_since;
 	struct espm_link *link;
 	struct hlist_node in_link;
+	struct rb_node by_age;
+	struct rb_node by_pin;
+	struct hlist_node in_ended;
 	u8 salt[ESPM_GCM_SALT_LEN];
 	u8 mode;
 	bool esn;

@@ -22,8 +22,15 @@ static const struct rhashtable_params by_name_params = {
 
 static const struct rhashtable_params by_key_params = {
 	.key_len = sizeof(struct espm_key_name),
-	.key_offset = offsetof(struct espm_sa, key_name),
-	.head_offset = offsetof(struct espm_sa, by_key),
+	.key_offset = offsetof(struct espm_keyring, name),
+	.head_offset = offsetof(struct espm_keyring, node),
+	.automatic_shrinking = true,
+};
+
+static const struct rhashtable_params by_spi_params = {
+	.key_len = sizeof(__be32),
+	.key_offset = offsetof(struct espm_tally, spi),
+	.head_offset = offsetof(struct espm_tally, node),
 	.automatic_shrinking = true,
 };
 
@@ -32,6 +39,11 @@ static const struct rhashtable_params link_params = {
 	.key_offset = offsetof(struct espm_link, reqid),
 	.head_offset = offsetof(struct espm_link, node),
 	.automatic_shrinking = true,
+};
+
+enum {
+	STEPS_MAX	= 32,	/* of a packet, among SAs that have just ended */
+	HOLD_NS		= 8 * NSEC_PER_MSEC,
 };
 
 /*
@@ -65,16 +77,21 @@ int espm_sad_init(struct espm_net *en)
 	err = rhashtable_init(&sad->by_name, &by_name_params);
 	if (err)
 		return err;
-	err = rhltable_init(&sad->by_key, &by_key_params);
+	err = rhashtable_init(&sad->by_key, &by_key_params);
 	if (err)
 		goto err_by_name;
-	err = rhashtable_init(&sad->links, &link_params);
+	err = rhashtable_init(&sad->by_spi, &by_spi_params);
 	if (err)
 		goto err_by_key;
+	err = rhashtable_init(&sad->links, &link_params);
+	if (err)
+		goto err_by_spi;
 	return 0;
 
+err_by_spi:
+	rhashtable_destroy(&sad->by_spi);
 err_by_key:
-	rhltable_destroy(&sad->by_key);
+	rhashtable_destroy(&sad->by_key);
 err_by_name:
 	rhashtable_destroy(&sad->by_name);
 	return err;
@@ -91,7 +108,8 @@ void espm_sad_exit(struct espm_net *en)
 	WARN_ON(!xa_empty(&en->sad.by_id));
 	xa_destroy(&en->sad.by_id);
 	rhashtable_destroy(&en->sad.links);
-	rhltable_destroy(&en->sad.by_key);
+	rhashtable_destroy(&en->sad.by_spi);
+	rhashtable_destroy(&en->sad.by_key);
 	rhashtable_destroy(&en->sad.by_name);
 }
 
@@ -119,6 +137,9 @@ struct espm_link *espm_sad_link_get(struct espm_net *en, u32 reqid)
 	link->reqid = reqid;
 	link->users = 1;
 	INIT_HLIST_HEAD(&link->outbound);
+	INIT_HLIST_HEAD(&link->ended);
+	link->ages = RB_ROOT_CACHED;
+	link->pins = RB_ROOT_CACHED;
 	if (rhashtable_insert_fast(&en->sad.links, &link->node, link_params)) {
 		kfree(link);
 		return NULL;
@@ -142,37 +163,146 @@ void espm_sad_link_put(struct espm_net *en, struct espm_link *link)
 	kfree_rcu(link, rcu);
 }
 
-/*
- * Output takes the pinned SA of the link, or the newest one, that is still usable.
- * One that a flush without a turn is about to delete is not chosen on the way.
+/**
+ * espm_sad_is_gone() - has a flush ended this SA?
+ * @sa: an SA of its SAD
+ *
+ * A flush ends all SAs in one moment, and takes them out of the SAD in the time that it
+ * needs. Until then packets may use them; who asks for SAs no longer finds them.
+ *
+ * Context: any.
  */
+bool espm_sad_is_gone(const struct espm_sa *sa)
+{
+	return sa->round != READ_ONCE(sa->en->sad.round);
+}
+
+static bool is_newer(const struct espm_sa *a, const struct espm_sa *b)
+{
+	/* Of two of one moment, the one that comes last. */
+	return a->added >= b->added;
+}
+
+static bool precedes_by_age(struct rb_node *a, const struct rb_node *b)
+{
+	return is_newer(rb_entry(a, struct espm_sa, by_age), rb_entry(b, struct espm_sa, by_age));
+}
+
+static bool precedes_by_pin(struct rb_node *a, const struct rb_node *b)
+{
+	return is_newer(rb_entry(a, struct espm_sa, by_pin), rb_entry(b, struct espm_sa, by_pin));
+}
+
+static void pin_sa(struct espm_link *link, struct espm_sa *sa)
+{
+	rb_add_cached(&sa->by_pin, &link->pins, precedes_by_pin);
+}
+
+static void unpin_sa(struct espm_link *link, struct espm_sa *sa)
+{
+	if (RB_EMPTY_NODE(&sa->by_pin))
+		return;
+	rb_erase_cached(&sa->by_pin, &link->pins);
+	RB_CLEAR_NODE(&sa->by_pin);
+}
+
+/* The newest first. */
+static void list_by_age(struct espm_link *link, struct espm_sa *sa)
+{
+	struct espm_sa *newer;
+
+	rb_add_cached(&sa->by_age, &link->ages, precedes_by_age);
+	newer = rb_entry_safe(rb_prev(&sa->by_age), struct espm_sa, by_age);
+	if (newer)
+		hlist_add_behind_rcu(&sa->in_link, &newer->in_link);
+	else
+		hlist_add_head_rcu(&sa->in_link, &link->outbound);
+	if (sa->pin)
+		pin_sa(link, sa);
+}
+
+static void delist(struct espm_link *link, struct espm_sa *sa)
+{
+	if (!hlist_unhashed(&sa->in_link)) {
+		hlist_del_init_rcu(&sa->in_link);
+		rb_erase_cached(&sa->by_age, &link->ages);
+		RB_CLEAR_NODE(&sa->by_age);
+	}
+	unpin_sa(link, sa);
+	if (!hlist_unhashed(&sa->in_ended))
+		hlist_del_init_rcu(&sa->in_ended);
+}
+
+/*
+ * Take an SA that sends no more out of the way of packets. What has ended by itself stays
+ * to be seen. @behind: the one that was met before it, newer, or NULL
+ */
+static struct hlist_node *set_aside(struct espm_link *link, struct espm_sa *sa,
+				    struct hlist_node *behind)
+{
+	delist(link, sa);
+	if (!espm_sa_has_expired(sa) || sa->doomed || espm_sad_is_gone(sa))
+		return behind;
+	if (behind)
+		hlist_add_behind_rcu(&sa->in_ended, behind);
+	else
+		hlist_add_head_rcu(&sa->in_ended, &link->ended);
+	return &sa->in_ended;
+}
+
+/* Which SAs of a link may be picked. */
+enum pick_from {
+	PICK_STAYING,	/* no doomed one, and none that a flush has ended */
+	PICK_ANY,
+};
+
+static bool is_pick(const struct espm_sa *sa, enum pick_from from)
+{
+	return espm_sa_usable(sa) &&
+	       (from == PICK_ANY || (!sa->doomed && !espm_sad_is_gone(sa)));
+}
+
+/*
+ * The pinned SA of a link, or the newest one, that is still usable. What is met on the way
+ * is set aside, so that it is met once in its life.
+ */
+static struct espm_sa *pick(struct espm_link *link, enum pick_from from)
+{
+	struct hlist_node *behind = NULL;
+	struct rb_node *node;
+	struct espm_sa *sa;
+
+	while ((node = rb_first_cached(&link->pins))) {
+		sa = rb_entry(node, struct espm_sa, by_pin);
+		if (is_pick(sa, from))
+			return sa;
+		behind = set_aside(link, sa, behind);
+	}
+	while ((node = rb_first_cached(&link->ages))) {
+		sa = rb_entry(node, struct espm_sa, by_age);
+		if (is_pick(sa, from))
+			return sa;
+		behind = set_aside(link, sa, behind);
+	}
+	return NULL;
+}
+
+/* One that is about to be deleted is not chosen on the way. */
 static void choose_outbound(struct espm_link *link)
 {
-	struct espm_sa *sa, *chosen = NULL;
-
-	hlist_for_each_entry(sa, &link->outbound, in_link) {
-		if (espm_sa_usable(sa) && !sa->doomed && (!chosen || (sa->pin && !chosen->pin)))
-			chosen = sa;
-	}
-	rcu_assign_pointer(link->out, chosen);
+	rcu_assign_pointer(link->out, pick(link, PICK_STAYING));
 }
 
 /* Within a turn, before a link is changed: older generations keep what it has. */
 static void keep_before(struct espm_sad *sad, struct espm_link *link)
 {
-	struct espm_sa *sa, *before = rcu_dereference_protected(link->out, true);
+	struct espm_sa *before = rcu_dereference_protected(link->out, true);
 
 	if (!sad->turn || link->since)
 		return;
 	/* It may have ended by itself, and who would choose again waits for the lock. */
-	if (before && !espm_sa_usable(before)) {
-		hlist_for_each_entry(sa, &link->outbound, in_link) {
-			if (espm_sa_usable(sa)) {
-				before = sa;
-				break;
-			}
-		}
-	}
+	if (before && !espm_sa_usable(before))
+		before = pick(link, PICK_ANY) ?: before;
 	rcu_assign_pointer(link->before, before);
 	/* Pairs with is_before(), as does all that is new behind it. */
 	smp_store_release(&link->since, sad->turn);
@@ -192,31 +322,15 @@ static bool is_before(const struct espm_link *link, unsigned long gen)
 	return since && (long)(gen - since) < 0;
 }
 
-/* The newest first. */
-static void list_by_age(struct espm_link *link, struct espm_sa *sa)
-{
-	struct espm_sa *other, *newer = NULL;
-
-	hlist_for_each_entry(other, &link->outbound, in_link) {
-		if (other->added <= sa->added)
-			break;
-		newer = other;
-	}
-	if (newer)
-		hlist_add_behind_rcu(&sa->in_link, &newer->in_link);
-	else
-		hlist_add_head_rcu(&sa->in_link, &link->outbound);
-}
-
 /* Packets choose an SA no more. */
 static void unlist(struct espm_sad *sad, struct espm_sa *sa)
 {
 	struct espm_link *link = sa->link;
 
-	if (hlist_unhashed(&sa->in_link))
+	if (sa->dir != ESPM_DIR_OUT)
 		return;
 	keep_before(sad, link);
-	hlist_del_init_rcu(&sa->in_link);
+	delist(link, sa);
 	if (rcu_access_pointer(link->out) == sa)
 		choose_outbound(link);
 }
@@ -301,7 +415,8 @@ struct espm_sa *espm_sad_chosen_rcu(const struct espm_link *link, unsigned long 
  * @gen: the generation in which the packet is judged
  *
  * An SA may have ended by itself, out of sequence numbers, or be going just now,
- * since the link last chose; another one then serves.
+ * since the link last chose; another one then serves. Where very many have, the packet
+ * does not look at all of them: the worker does, and chooses.
  *
  * Context: any, under rcu_read_lock().
  * Return: a usable outbound SA with a reference, or NULL.
@@ -310,10 +425,13 @@ struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy, unsigned
 {
 	const struct espm_link *link = policy->link;
 	struct espm_sa *sa = espm_sad_chosen_rcu(link, gen);
+	u32 steps = STEPS_MAX;
 
 	if (likely(sa && espm_sa_usable(sa) && espm_sa_tryget(sa)))
 		return sa;
 	hlist_for_each_entry_rcu(sa, &link->outbound, in_link) {
+		if (!steps--)
+			break;
 		if (!espm_sa_usable(sa) || !espm_sa_tryget(sa))
 			continue;
 		/* Of before a turn the link remembers one SA; this may be for those behind it. */
@@ -334,12 +452,18 @@ struct espm_sa *espm_sad_outbound_get(const struct espm_policy *policy, unsigned
  */
 struct espm_sa *espm_sad_expired_rcu(const struct espm_link *link)
 {
+	u32 steps = STEPS_MAX;
 	struct espm_sa *sa;
 
-	hlist_for_each_entry_rcu(sa, &link->outbound, in_link)
+	hlist_for_each_entry_rcu(sa, &link->outbound, in_link) {
 		if (espm_sa_has_expired(sa))
 			return sa;
-	return NULL;
+		if (!--steps)
+			break;
+	}
+	/* Nobody goes on from here: what stands behind may go to another list. */
+	return hlist_entry_safe(rcu_dereference(hlist_first_rcu(&link->ended)), struct espm_sa,
+				in_ended);
 }
 
 /**
@@ -358,6 +482,24 @@ void espm_sad_choose(struct espm_net *en, struct espm_sa *sa)
 		return;
 	keep_before(&en->sad, sa->link);
 	choose_outbound(sa->link);
+}
+
+/**
+ * espm_sad_pin() - prefer an SA to newer ones of its reqid, or not
+ * @en: the namespace, locked
+ * @sa: an SA of its SAD
+ * @pin: whether to; espm_sad_join() or espm_sad_choose() must follow
+ */
+void espm_sad_pin(struct espm_net *en, struct espm_sa *sa, bool pin)
+{
+	lockdep_assert_held(&en->lock);
+	WRITE_ONCE(sa->pin, pin);
+	/* What packets cannot choose is entered when they can. */
+	if (hlist_unhashed(&sa->in_link))
+		return;
+	unpin_sa(sa->link, sa);
+	if (pin)
+		pin_sa(sa->link, sa);
 }
 
 static bool is_anywhere(const struct espm_path *path)
@@ -389,10 +531,170 @@ static bool has_key(const struct espm_sa *sa)
 	return sa->dir == ESPM_DIR_OUT || sa->key_name.spi;
 }
 
+/* The keyring of an SA, made if there is none; NULL without memory. */
+static struct espm_keyring *get_keyring(struct espm_sad *sad, const struct espm_key_name *name)
+{
+	struct espm_keyring *ring = rhashtable_lookup_fast(&sad->by_key, name, by_key_params);
+
+	if (ring) {
+		ring->users++;
+		return ring;
+	}
+	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	if (!ring)
+		return NULL;
+	ring->name = *name;
+	ring->users = 1;
+	INIT_LIST_HEAD(&ring->formers);
+	if (rhashtable_insert_fast(&sad->by_key, &ring->node, by_key_params)) {
+		kfree(ring);
+		return NULL;
+	}
+	return ring;
+}
+
+static void put_keyring(struct espm_sad *sad, struct espm_keyring *ring)
+{
+	if (--ring->users)
+		return;
+	rhashtable_remove_fast(&sad->by_key, &ring->node, by_key_params);
+	/* Nobody but the lock's holder looks for one. */
+	kfree(ring);
+}
+
+/* The same of an SPI. */
+static struct espm_tally *get_tally(struct espm_sad *sad, __be32 spi)
+{
+	struct espm_tally *tally = rhashtable_lookup_fast(&sad->by_spi, &spi, by_spi_params);
+
+	if (tally) {
+		tally->users++;
+		return tally;
+	}
+	tally = kzalloc(sizeof(*tally), GFP_KERNEL_ACCOUNT);
+	if (!tally)
+		return NULL;
+	tally->spi = spi;
+	tally->users = 1;
+	if (rhashtable_insert_fast(&sad->by_spi, &tally->node, by_spi_params)) {
+		kfree(tally);
+		return NULL;
+	}
+	return tally;
+}
+
+static void put_tally(struct espm_sad *sad, struct espm_tally *tally)
+{
+	if (--tally->users)
+		return;
+	rhashtable_remove_fast(&sad->by_spi, &tally->node, by_spi_params);
+	kfree(tally);
+}
+
+/* How many SAs there are of a kind; a flush since has ended all that were counted. */
+static u32 *counted(const struct espm_sad *sad, struct espm_count *count)
+{
+	if (count->round != sad->round) {
+		count->round = sad->round;
+		count->sas = 0;
+	}
+	return &count->sas;
+}
+
+/* Count an SA, or one that was, against the limits: what is doomed counts no more. */
+static void count_sa(struct espm_sad *sad, struct espm_sa *sa, int by)
+{
+	if (!has_key(sa)) {
+		sad->reservations += by;
+		return;
+	}
+	sad->sas += by;
+	*counted(sad, &sa->link->count) += by;
+	*counted(sad, &sa->tally->count) += by;
+}
+
+static int exceed(struct netlink_ext_ack *extack, const char *sentence)
+{
+	if (extack)
+		extack->_msg = sentence;
+	return -ENOSPC;
+}
+
+/**
+ * espm_sad_admit_reqid() - may a reqid have one SA more?
+ * @en: the namespace, locked
+ * @link: of the reqid
+ * @extack: takes the sentence of a refusal
+ *
+ * Return: 0 or -ENOSPC.
+ */
+int espm_sad_admit_reqid(struct espm_net *en, struct espm_link *link,
+			 struct netlink_ext_ack *extack)
+{
+	static const char sentence[] =
+		"no reqid may have more SAs than this one has (sas-per-reqid of espctl limits)";
+
+	lockdep_assert_held(&en->lock);
+	return *counted(&en->sad, &link->count) < en->quota.sas_per_reqid ? 0 :
+	       exceed(extack, sentence);
+}
+
+static int admit(struct espm_net *en, struct espm_link *link, struct espm_tally *tally,
+		 struct netlink_ext_ack *extack)
+{
+	static const char all[] =
+		"there are as many SAs as the namespace allows (sas of espctl limits)";
+	static const char of_spi[] =
+		"this SPI has as many SAs as the namespace allows (sas-per-spi of espctl limits)";
+
+	if (en->sad.sas >= en->quota.sas)
+		return exceed(extack, all);
+	if (*counted(&en->sad, &tally->count) >= en->quota.sas_per_spi)
+		return exceed(extack, of_spi);
+	return espm_sad_admit_reqid(en, link, extack);
+}
+
+/**
+ * espm_sad_admit() - may a doomed SA live on?
+ * @en: the namespace, locked
+ * @sa: the SA
+ * @extack: takes the sentence of a refusal
+ *
+ * Return: 0 or -ENOSPC: its place was given to another one.
+ */
+int espm_sad_admit(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_ack *extack)
+{
+	lockdep_assert_held(&en->lock);
+	return admit(en, sa->link, sa->tally, extack);
+}
+
+/**
+ * espm_sad_promise() - an SA is about to get a reqid
+ * @en: the namespace, locked
+ * @link: of the reqid
+ * @by: 1, or -1 to take that back
+ */
+void espm_sad_promise(struct espm_net *en, struct espm_link *link, int by)
+{
+	lockdep_assert_held(&en->lock);
+	*counted(&en->sad, &link->count) += by;
+}
+
 static void show_path(struct espm_path *path)
 {
 	/* Pairs with espm_sad_find_rcu(). */
 	smp_store_release(&path->staged, false);
+}
+
+static void leave_keyring(struct espm_sad *sad, struct espm_sa *sa)
+{
+	struct espm_keyring *ring = sa->keyring;
+
+	list_del_init(&sa->in_formers);
+	ring->doomed -= sa->doomed;
+	if (ring->sender == sa)
+		ring->sender = NULL;
+	put_keyring(sad, ring);
 }
 
 /* Take an SA whose name is not in the table any more out of the rest, and kill it. */
@@ -405,12 +707,24 @@ static void unlink_sa(struct espm_net *en, struct espm_sa *sa)
 	xa_erase(&sad->by_id, sa->id);
 	WRITE_ONCE(sad->changes, sad->changes + 1);
 	atomic_long_inc_return(&removals);
-	if (has_key(sa))
-		rhltable_remove(&sad->by_key, &sa->by_key, by_key_params);
-	unlist(sad, sa);
-	if (sa->link)
+	if (!sa->doomed && !espm_sad_is_gone(sa))
+		count_sa(sad, sa, -1);
+	if (has_key(sa)) {
+		leave_keyring(sad, sa);
+		put_tally(sad, sa->tally);
+		unlist(sad, sa);
 		espm_sad_link_put(en, sa->link);
+	}
 	espm_sa_kill(sa);
+}
+
+/* A name that a flush has freed is free, though its SA may still be there. */
+static void clear_name(struct espm_net *en, const struct espm_sa_name *name)
+{
+	struct espm_sa *sa = find_named(&en->sad, name);
+
+	if (sa && espm_sad_is_gone(sa))
+		espm_sad_del(en, sa);
 }
 
 /**
@@ -430,20 +744,26 @@ int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 las
 		     struct netlink_ext_ack *extack)
 {
 	struct espm_path *path = espm_sa_own_path(sa);
+	static const char sentence[] =
+		"there are as many reservations as may be (reservations of espctl limits)";
 	u32 range = last - first, tries = min_t(u32, range, 4095) + 1;
 	struct espm_sad *sad = &en->sad;
 	u32 at = range == U32_MAX ? get_random_u32() : get_random_u32() % (range + 1);
 	int err;
 
 	lockdep_assert_held(&en->lock);
+	if (sad->reservations >= en->quota.reservations)
+		return exceed(extack, sentence);
 	err = xa_alloc_cyclic(&sad->by_id, &sa->id, NULL, XA_LIMIT(1, INT_MAX), &sad->next_id,
 			      GFP_KERNEL);
 	if (err < 0)
 		return refuse(extack, err);
+	sa->round = sad->round;
 	espm_expire_born(sa);
 	do {
 		sa->spi = cpu_to_be32(first + at);
 		path->name.spi = sa->spi;
+		clear_name(en, &path->name);
 		err = rhashtable_lookup_insert_fast(&sad->by_name, &path->by_name, by_name_params);
 		at = at == range ? 0 : at + 1;
 	} while (err == -EEXIST && --tries);
@@ -455,6 +775,7 @@ int espm_sad_reserve(struct espm_net *en, struct espm_sa *sa, u32 first, u32 las
 		return -ENOSPC;
 	}
 	WRITE_ONCE(sad->anywhere, sad->anywhere + is_anywhere(path));
+	count_sa(sad, sa, 1);
 	xa_store(&sad->by_id, sa->id, sa, GFP_KERNEL);
 	WRITE_ONCE(sad->changes, sad->changes + 1);
 	espm_expire_begin(sa);
@@ -481,40 +802,42 @@ static bool has_been(const struct espm_sa *former, const struct espm_sa *sa)
  */
 struct espm_sa *espm_sad_find_former(struct espm_net *en, const struct espm_sa *sa)
 {
-	struct espm_sa *other, *former = find_named(&en->sad, &espm_sa_own_path(sa)->name);
-	struct rhlist_head *list, *at;
+	struct espm_sa *former = find_named(&en->sad, &espm_sa_own_path(sa)->name);
+	struct espm_keyring *ring;
 
 	lockdep_assert_held(&en->lock);
-	if (former)
+	if (former && !espm_sad_is_gone(former))
 		return has_been(former, sa) ? former : NULL;
-	rcu_read_lock();
-	list = rhltable_lookup(&en->sad.by_key, &sa->key_name, by_key_params);
-	rhl_for_each_entry_rcu(other, at, list, by_key) {
-		if (has_been(other, sa)) {
-			former = other;
-			break;
-		}
+	ring = rhashtable_lookup_fast(&en->sad.by_key, &sa->key_name, by_key_params);
+	if (!ring)
+		return NULL;
+	list_for_each_entry(former, &ring->formers, in_formers) {
+		if (!has_been(former, sa))
+			continue;
+		/* The next one that is asked for is mostly the next one of the list. */
+		list_rotate_to_front(&former->in_formers, &ring->formers);
+		return former;
 	}
-	rcu_read_unlock();
-	return former;
+	return NULL;
 }
 
 /*
  * No two outbound SAs may share a key: soon they would send the same nonce twice.
  * And none may begin with the key of one that goes: its window would be lost.
  */
-static bool is_key_taken(struct espm_sad *sad, const struct espm_sa *sa)
+static bool is_key_taken(const struct espm_keyring *ring, const struct espm_sa *sa)
 {
-	struct rhlist_head *list, *at;
-	struct espm_sa *other;
-	bool taken = false;
+	return sa->dir == ESPM_DIR_OUT ? !!ring->sender : !!ring->doomed;
+}
 
-	rcu_read_lock();
-	list = rhltable_lookup(&sad->by_key, &sa->key_name, by_key_params);
-	rhl_for_each_entry_rcu(other, at, list, by_key)
-		taken |= sa->dir == ESPM_DIR_OUT || other->doomed;
-	rcu_read_unlock();
-	return taken;
+/* A key that a flush has freed is free, though its SA may still be there. */
+static void clear_key(struct espm_net *en, const struct espm_sa *sa)
+{
+	struct espm_keyring *ring;
+
+	ring = rhashtable_lookup_fast(&en->sad.by_key, &sa->key_name, by_key_params);
+	if (ring && ring->sender && espm_sad_is_gone(ring->sender))
+		espm_sad_del(en, ring->sender);
 }
 
 static int stage_name(struct espm_sad *sad, struct espm_path *path)
@@ -544,32 +867,41 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 	int err;
 
 	lockdep_assert_held(&en->lock);
+	clear_name(en, &path->name);
+	clear_key(en, sa);
 	elder = find_named(sad, &path->name);
 	if (elder && (elder->heir || (espm_sa_is_keyed(elder) && !elder->doomed)))
 		return refuse(extack, -EEXIST);
 	sa->link = espm_sad_link_get(en, sa->reqid);
 	if (!sa->link)
 		return refuse(extack, -ENOMEM);
-
-	if (is_key_taken(sad, sa)) {
+	sa->tally = get_tally(sad, sa->spi);
+	if (!sa->tally) {
+		err = refuse(extack, -ENOMEM);
+		goto err_put_link;
+	}
+	err = admit(en, sa->link, sa->tally, extack);
+	if (err)
+		goto err_put_tally;
+	sa->keyring = get_keyring(sad, &sa->key_name);
+	if (!sa->keyring) {
+		err = refuse(extack, -ENOMEM);
+		goto err_put_tally;
+	}
+	if (is_key_taken(sa->keyring, sa)) {
 		if (sa->dir == ESPM_DIR_OUT)
 			NL_SET_ERR_MSG(extack, "another outbound SA has this key: each SA needs a key of its own");
 		else
 			NL_SET_ERR_MSG(extack, "the SA with this key goes, and its window with it: give the new one another key");
 		err = -EKEYREJECTED;
-		goto err_put_link;
-	}
-	err = rhltable_insert(&sad->by_key, &sa->by_key, by_key_params);
-	if (err) {
-		refuse(extack, err);
-		goto err_put_link;
+		goto err_put_keyring;
 	}
 
 	err = xa_alloc_cyclic(&sad->by_id, &sa->id, NULL, XA_LIMIT(1, INT_MAX), &sad->next_id,
 			      GFP_KERNEL);
 	if (err < 0) {
 		refuse(extack, err);
-		goto err_remove_key;
+		goto err_put_keyring;
 	}
 	err = elder ? 0 : stage_name(sad, path);
 	if (err) {
@@ -577,14 +909,22 @@ int espm_sad_stage(struct espm_net *en, struct espm_sa *sa, struct netlink_ext_a
 		goto err_release_id;
 	}
 	sa->elder = elder;
-	if (elder)
+	if (elder) {
 		elder->heir = sa;
+		list_del_init(&elder->in_formers);
+	}
+	if (sa->dir == ESPM_DIR_OUT)
+		sa->keyring->sender = sa;
+	sa->round = sad->round;
+	count_sa(sad, sa, 1);
 	return 0;
 
 err_release_id:
 	xa_erase(&sad->by_id, sa->id);
-err_remove_key:
-	rhltable_remove(&sad->by_key, &sa->by_key, by_key_params);
+err_put_keyring:
+	put_keyring(sad, sa->keyring);
+err_put_tally:
+	put_tally(sad, sa->tally);
 err_put_link:
 	espm_sad_link_put(en, sa->link);
 	sa->link = NULL;
@@ -601,13 +941,18 @@ err_put_link:
 void espm_sad_unstage(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
-	if (sa->elder)
+	count_sa(&en->sad, sa, -1);
+	if (sa->elder) {
 		sa->elder->heir = NULL;
-	else
+		if (sa->elder->doomed && has_key(sa->elder))
+			list_add(&sa->elder->in_formers, &sa->elder->keyring->formers);
+	} else {
 		rhashtable_remove_fast(&en->sad.by_name, &espm_sa_own_path(sa)->by_name,
 				       by_name_params);
+	}
 	xa_erase(&en->sad.by_id, sa->id);
-	rhltable_remove(&en->sad.by_key, &sa->by_key, by_key_params);
+	leave_keyring(&en->sad, sa);
+	put_tally(&en->sad, sa->tally);
 	espm_sad_link_put(en, sa->link);
 	sa->link = NULL;
 }
@@ -660,7 +1005,14 @@ void espm_sad_publish(struct espm_net *en, struct espm_sa *sa)
 void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
+	if (sa->doomed)
+		return;
+	count_sa(&en->sad, sa, -1);
 	WRITE_ONCE(sa->doomed, true);
+	if (has_key(sa)) {
+		sa->keyring->doomed++;
+		list_add_tail(&sa->in_formers, &sa->keyring->formers);
+	}
 }
 
 /**
@@ -671,7 +1023,14 @@ void espm_sad_doom(struct espm_net *en, struct espm_sa *sa)
 void espm_sad_spare(struct espm_net *en, struct espm_sa *sa)
 {
 	lockdep_assert_held(&en->lock);
+	if (!sa->doomed)
+		return;
 	WRITE_ONCE(sa->doomed, false);
+	if (has_key(sa)) {
+		sa->keyring->doomed--;
+		list_del_init(&sa->in_formers);
+	}
+	count_sa(&en->sad, sa, 1);
 }
 
 static bool is_renamed(const struct espm_path *old, const struct espm_path *path)
@@ -696,8 +1055,10 @@ int espm_sad_stage_move(struct espm_net *en, struct espm_sa *sa, struct espm_pat
 	int err = 0;
 
 	lockdep_assert_held(&en->lock);
-	if (is_renamed(espm_sa_own_path(sa), path))
+	if (is_renamed(espm_sa_own_path(sa), path)) {
+		clear_name(en, &path->name);
 		err = stage_name(&en->sad, path);
+	}
 	return err ? refuse(extack, err) : 0;
 }
 
@@ -755,7 +1116,7 @@ void espm_sad_move(struct espm_net *en, struct espm_sa *sa, struct espm_path *pa
  * espm_sad_leave() - give an SA another reqid, when the policies turn
  * @en: the namespace, locked, between espm_sad_turn_begin() and the turn
  * @sa: an SA of its SAD
- * @link: the link of the reqid, a reference that is the SA's from now on
+ * @link: the link of the reqid, promised, a reference that is the SA's from now on
  *
  * espm_sad_join() and, behind the turn, espm_sad_settle() must follow.
  *
@@ -769,6 +1130,8 @@ bool espm_sad_leave(struct espm_net *en, struct espm_sa *sa, struct espm_link *l
 
 	lockdep_assert_held(&en->lock);
 	unlist(&en->sad, sa);
+	/* The other one has counted it since espm_sad_promise(). */
+	*counted(&en->sad, &old->count) -= 1;
 	sa->link = link;
 	keep_reqid(&en->sad, sa, old->reqid);
 	/* Pairs with espm_sa_reqid_in(). */
@@ -825,21 +1188,62 @@ void espm_sad_del(struct espm_net *en, struct espm_sa *sa)
 }
 
 /**
- * espm_sad_flush() - delete every SA
- * @en: the namespace, locked
+ * espm_sad_flush_begin() - end every SA that is there, in one moment
+ * @en: the namespace, locked, with nothing staged
+ *
+ * For all who ask they are gone, their names and keys free, and they count no more.
+ * espm_sad_flush_some() takes them away.
  *
  * Context: process.
  */
-void espm_sad_flush(struct espm_net *en)
+void espm_sad_flush_begin(struct espm_net *en)
 {
-	struct espm_sa *sa;
-	unsigned long id;
+	struct espm_sad *sad = &en->sad;
 
 	lockdep_assert_held(&en->lock);
-	xa_for_each(&en->sad.by_id, id, sa) {
-		espm_sad_del(en, sa);
-		cond_resched();
+	WRITE_ONCE(sad->round, sad->round + 1);
+	sad->sas = 0;
+	sad->reservations = 0;
+	WRITE_ONCE(sad->changes, sad->changes + 1);
+}
+
+/**
+ * espm_sad_flush_some() - delete SAs that a flush has ended, for a few milliseconds
+ * @en: the namespace, locked
+ * @id: where to go on, 0 at first
+ *
+ * Context: process.
+ * Return: true if there may be more.
+ */
+bool espm_sad_flush_some(struct espm_net *en, unsigned long *id)
+{
+	u64 until = ktime_get_ns() + HOLD_NS;
+	struct espm_sa *sa;
+
+	lockdep_assert_held(&en->lock);
+	while ((sa = espm_sad_next_rcu(en, id))) {
+		if (espm_sad_is_gone(sa))
+			espm_sad_del(en, sa);
+		++*id;
+		if (ktime_get_ns() > until)
+			return true;
 	}
+	return false;
+}
+
+/**
+ * espm_sad_flush() - delete every SA
+ * @en: the namespace, locked, which ends
+ *
+ * Context: process, sleeps.
+ */
+void espm_sad_flush(struct espm_net *en)
+{
+	unsigned long id = 0;
+
+	espm_sad_flush_begin(en);
+	while (espm_sad_flush_some(en, &id))
+		cond_resched();
 }
 
 static bool is_named(const struct espm_path *path, const struct espm_sa_name *name)
@@ -880,6 +1284,8 @@ struct espm_sa *espm_sad_find_locked(struct espm_net *en, const struct espm_sa_n
 
 	lockdep_assert_held(&en->lock);
 	sa = find_named(&en->sad, name);
+	if (sa && espm_sad_is_gone(sa))
+		return NULL;
 	if (sa && sa->heir)
 		return sa->heir;
 	return sa && !sa->doomed ? sa : NULL;
@@ -970,7 +1376,7 @@ struct espm_sa *espm_sad_find_id_rcu(struct espm_net *en, u32 id)
  * @en: the namespace
  * @id: where to begin; becomes the number of the SA found
  *
- * Context: any, under rcu_read_lock().
+ * Context: any, under rcu_read_lock(), or with the namespace locked.
  * Return: the first SA from there on, borrowed, or NULL.
  */
 struct espm_sa *espm_sad_next_rcu(struct espm_net *en, unsigned long *id)

@@ -14,6 +14,7 @@
 #define _ESPM_SPD_H
 
 #include <linux/percpu.h>
+#include <linux/rbtree.h>
 #include <linux/rhashtable-types.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
@@ -24,6 +25,8 @@
 struct espm_drops;
 struct espm_link;
 struct espm_net;
+struct espm_spd_class;
+struct espm_spd_classes;
 struct netlink_ext_ack;
 
 /**
@@ -45,9 +48,26 @@ struct espm_spd_key {
 };
 
 /**
- * struct espm_policy - one policy; immutable but for its end, read under RCU
- * @node: place among the policies of the same key
+ * struct espm_spd_group - policies of the same prefixes
+ * @node: place in the table, by @key
  * @key: class and prefixes
+ * @policies: the policies, in no order; changed under espm_net.lock, read under RCU
+ * @class: its class
+ * @rcu: its end
+ */
+struct espm_spd_group {
+	struct rhash_head node;
+	struct espm_spd_key key;
+	struct hlist_head policies;
+	struct espm_spd_class *class;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct espm_policy - one policy; immutable but for its end, read under RCU
+ * @node: place among those of its group
+ * @group: policies of the same prefixes
+ * @dir: enum espm_direction
  * @sel: packets that it covers
  * @id: number in the namespace
  * @priority: the smallest wins, then the smallest @id
@@ -59,18 +79,21 @@ struct espm_spd_key {
  * @drops: what was dropped by it or on its behalf; NULL until something is; owned
  * @born: the generation from which it decides
  * @dies: the one from which it decides no more, 0 while none is known
+ * @round: how many flushes there had been; one more, and it is gone
  * @in_order: place among all policies, by @id
  * @rcu: its end
  */
 struct espm_policy {
-	struct rhlist_head node;
-	struct espm_spd_key key;
+	struct hlist_node node;
+	struct espm_spd_group *group;
 	struct espm_selector sel;
 	u32 id;
 	u32 priority;
 	u32 reqid;
 	u8 action;
+	u8 dir;
 	bool on_demand;
+	u32 round;
 	struct espm_link *link;
 	unsigned long __percpu *hits;
 	struct espm_drops *drops;
@@ -114,22 +137,39 @@ struct espm_spd_cache {
  * @grows: policies have been published since the last turn
  * @grown: when they last began to decide, for cond_synchronize_rcu()
  * @cache: lately decided flows, per CPU; there from the first policy on
- * @table: policies by struct espm_spd_key
+ * @table: struct espm_spd_group by struct espm_spd_key
  * @classes: for each direction the classes in use, read under RCU
+ * @best_first: the same with the changes since, by best priority; with a number, and
+ *	with whether there is any change
+ * @next: room for the next @classes, if they are to change with the turn
+ * @by_shape: classes by family and lengths of their prefixes
  * @by_id: policies by number
  * @next_id: where the search for a free number begins
  * @in_order: all policies, the oldest first
+ * @n: how many there are that count: neither doomed, nor ended by a flush
+ * @round: grows with each flush; a policy of an older one is gone
+ * @last_gen: during a flush, the generation from which its policies decide no more
  */
 struct espm_spd {
 	unsigned long gen;
 	bool grows;
 	unsigned long grown;
 	struct espm_spd_cache __percpu *cache;
-	struct rhltable table;
+	struct rhashtable table;
 	struct espm_spd_classes __rcu *classes[ESPM_DIR_MAX + 1];
+	struct espm_spd_order {
+		struct rb_root_cached root;
+		u32 n;
+		bool changed;
+	} best_first[ESPM_DIR_MAX + 1];
+	struct espm_spd_classes *next[ESPM_DIR_MAX + 1];
+	struct xarray by_shape;
 	struct xarray by_id;
 	u32 next_id;
 	struct list_head in_order;
+	u32 n;
+	u32 round;
+	unsigned long last_gen;
 };
 
 /**
@@ -159,7 +199,15 @@ void espm_spd_publish(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_doom(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_spare(struct espm_net *en, struct espm_policy *policy);
 void espm_spd_turn(struct espm_net *en);
+void espm_spd_await(struct espm_net *en);
 void espm_spd_bury(struct espm_net *en, struct espm_policy *policy);
+void espm_spd_trim(struct espm_net *en);
+bool espm_spd_is_gone(const struct espm_net *en, const struct espm_policy *policy);
+int espm_spd_admit(struct espm_net *en, struct netlink_ext_ack *extack);
+void espm_spd_flush_begin(struct espm_net *en);
+bool espm_spd_flush_doom(struct espm_net *en, struct espm_policy **at);
+void espm_spd_flush_turn(struct espm_net *en);
+bool espm_spd_flush_bury(struct espm_net *en);
 void espm_spd_flush(struct espm_net *en);
 bool espm_spd_recall_rcu(struct espm_net *en, u8 dir, unsigned long gen,
 			 const struct espm_brief *brief, struct espm_policy **policy);

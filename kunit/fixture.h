@@ -75,6 +75,7 @@ static inline int fixture_init(struct kunit *test)
 	if (!en)
 		return -ENOMEM;
 	mutex_init(&en->lock);
+	espm_quota_init(&en->quota, true);
 	init_waitqueue_head(&en->sas_gone);
 	espm_event_init(en, fixture_tell);
 	atomic_set(&en->sas, FIXTURE_SAS);
@@ -127,9 +128,12 @@ static inline void fixture_exit(struct kunit *test)
 		return;
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_name.nelems), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.ht.nelems), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.nelems), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_spi.nelems), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.links.nelems), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&en->spd.table.ht.nelems), 0);
+	KUNIT_EXPECT_EQ(test, en->sad.sas + en->sad.reservations, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->spd.table.nelems), 0);
+	KUNIT_EXPECT_EQ(test, en->spd.n, 0);
 	espm_event_exit(en);
 	rcu_barrier();
 	espm_spd_exit(en);

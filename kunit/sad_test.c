@@ -138,7 +138,7 @@ static void duplicate_name_is_refused(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, second->link);
 	KUNIT_EXPECT_PTR_EQ(test, find(en, &path_of(first)->name), first);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_name.nelems), 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.ht.nelems), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.by_key.nelems), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&en->sad.links.nelems), 1);
 	KUNIT_EXPECT_PTR_EQ(test, out_of(first->link), first);
 
@@ -594,6 +594,8 @@ static void reqids_turn_together(struct kunit *test)
 	espm_sad_turn_begin(en);
 	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 1), first);
 	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 2), second);
+	espm_sad_promise(en, first, 1);
+	espm_sad_promise(en, second, 1);
 	KUNIT_EXPECT_TRUE(test, espm_sad_leave(en, one, second));
 	KUNIT_EXPECT_TRUE(test, espm_sad_leave(en, other, first));
 	KUNIT_EXPECT_PTR_EQ(test, chosen_in(first, was), one);
@@ -653,6 +655,7 @@ static void reqid_keeps_its_order(struct kunit *test)
 	mutex_lock(&en->lock);
 	espm_sad_turn_begin(en);
 	KUNIT_EXPECT_PTR_EQ(test, espm_sad_link_get(en, 2), link);
+	espm_sad_promise(en, link, 1);
 	espm_sad_leave(en, old, link);
 	synchronize_rcu();
 	espm_sad_join(en, old);

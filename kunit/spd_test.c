@@ -123,7 +123,7 @@ static void random_policy(struct rnd_state *rnd, struct espm_policy *p)
 		sel->dport_first = fixture_pick(rnd, 4);
 		sel->dport_last = sel->dport_first + fixture_pick(rnd, 4);
 	}
-	p->key.dir = fixture_pick(rnd, 2) ? ESPM_DIR_OUT : ESPM_DIR_IN;
+	p->dir = fixture_pick(rnd, 2) ? ESPM_DIR_OUT : ESPM_DIR_IN;
 	p->priority = fixture_pick(rnd, 12);
 	p->action = fixture_pick(rnd, ESPM_ACTION_MAX + 1);
 	p->reqid = 1 + fixture_pick(rnd, 50);
@@ -186,6 +186,7 @@ static bool del(struct espm_net *en, u32 id)
 		espm_spd_doom(en, policy);
 		espm_spd_turn(en);
 		espm_spd_bury(en, policy);
+		espm_spd_trim(en);
 	}
 	mutex_unlock(&en->lock);
 	return policy;
@@ -232,7 +233,7 @@ static void random_policies(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, add(en, wanted, &e->id), 0);
 			e->sel = wanted->sel;
 			e->priority = wanted->priority;
-			e->dir = wanted->key.dir;
+			e->dir = wanted->dir;
 			o->n++;
 		} else if (o->n) {
 			at = fixture_pick(&rnd, o->n);
@@ -255,7 +256,7 @@ static void random_policies(struct kunit *test)
 
 static void first_of_equals_wins(struct kunit *test)
 {
-	struct espm_policy wanted = { .key.dir = ESPM_DIR_OUT, .priority = 5 };
+	struct espm_policy wanted = { .dir = ESPM_DIR_OUT, .priority = 5 };
 	struct espm_flow flow = { .family = AF_INET, .proto = IPPROTO_UDP };
 	struct espm_net *en = test->priv;
 	u32 general, special, urgent;
@@ -289,7 +290,7 @@ static void blind_is_not_passed_over(struct kunit *test)
 	struct espm_flow flow = {
 		.family = AF_INET, .proto = IPPROTO_UDP, .ports = ESPM_PORTS_HIDDEN,
 	};
-	struct espm_policy wanted = { .key.dir = ESPM_DIR_OUT, .priority = 1 };
+	struct espm_policy wanted = { .dir = ESPM_DIR_OUT, .priority = 1 };
 	struct espm_net *en = test->priv;
 	u32 asks, takes_all;
 	enum espm_match m;
@@ -313,7 +314,7 @@ static void blind_is_not_passed_over(struct kunit *test)
 /* Policies of a reqid share one link; a policy that protects nothing has none. */
 static void links_are_shared_and_go(struct kunit *test)
 {
-	struct espm_policy wanted = { .key.dir = ESPM_DIR_OUT, .reqid = 7 };
+	struct espm_policy wanted = { .dir = ESPM_DIR_OUT, .reqid = 7 };
 	struct espm_policy *first, *second, *bypass;
 	struct espm_net *en = test->priv;
 	u32 id[3];
@@ -349,7 +350,7 @@ static void links_are_shared_and_go(struct kunit *test)
 
 static void walk_goes_by_number(struct kunit *test)
 {
-	struct espm_policy wanted = { .key.dir = ESPM_DIR_IN };
+	struct espm_policy wanted = { .dir = ESPM_DIR_IN };
 	struct espm_net *en = test->priv;
 	struct espm_policy *policy;
 	unsigned long at = 0;
@@ -381,7 +382,7 @@ static void walk_goes_by_number(struct kunit *test)
 /* What is prepared decides from the turn on, and what is doomed until then, both at once. */
 static void changes_turn_together(struct kunit *test)
 {
-	struct espm_policy wanted = { .key.dir = ESPM_DIR_OUT, .priority = 5 };
+	struct espm_policy wanted = { .dir = ESPM_DIR_OUT, .priority = 5 };
 	struct espm_flow flow = { .family = AF_INET, .proto = IPPROTO_UDP };
 	struct espm_policy *old, *new, *vain;
 	struct espm_net *en = test->priv;

@@ -137,6 +137,21 @@ const struct command commands[] = {
 		.run = save,
 	},
 	{
+		.name = "limits show",
+		.usage = "",
+		.about = "show how many SAs, policies and reservations there may be",
+		.bare = W_COUNT,
+		.run = limits_show,
+	},
+	{
+		.name = "limits set",
+		.usage = "[sas N] [policies N] [reservations N] [sas-per-reqid N] [sas-per-spi N]",
+		.about = "change those that are named; what is there already stays",
+		.takes = WORDS_LIMITS,
+		.bare = W_COUNT,
+		.run = limits_set,
+	},
+	{
 		.name = "stats",
 		.usage = "[all | sa ID | policy ID]",
 		.about = "show the counters that are not zero, or all, or what an SA or a policy\n"

@@ -44,6 +44,8 @@ int complete_words(char **words, int count);
 
 int doctor(struct args *args);
 int explain(struct args *args);
+int limits_show(struct args *args);
+int limits_set(struct args *args);
 int monitor(struct args *args);
 int policy_add(struct args *args);
 int policy_del(struct args *args);
