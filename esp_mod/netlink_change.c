@@ -681,6 +681,8 @@ static int run_flush(struct sk_buff *skb, struct genl_info *info, bool policies)
 		return -EINTR;
 	err = policies ? flush_policies(en) : flush_sas(en);
 	mutex_unlock(&en->flush_lock);
+	if (!err && policies)
+		espm_offload_review(en);
 	return err;
 }
 
