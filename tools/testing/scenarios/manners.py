@@ -174,6 +174,7 @@ def shown(story):
     equal(story.json(f"sa show id {sas[0x2001]['id']}")[0]["spi"], "0x00002001", "one SA")
     policies = story.json("policy show")
     equal(story.json(f"policy show id {policies[0]['id']}"), policies[:1], "one policy")
+    story.json("limits show")
     story.json("stats all")
     equal([counter["value"] > 0 for counter in story.json("stats")], [True] * len(story.json("stats")), "non-zero counters")
     story.json("save")
@@ -224,9 +225,9 @@ def silent(story):
     """What prints nothing prints nothing with -j, and errors are the same."""
     g1 = story.g1
     known = set(story.schema.commands)
-    every = re.findall(r"^  espctl ((?:sa|policy) [a-z]+|[a-z]+)", g1.espctl("--help").stdout, re.M)
+    every = re.findall(r"^  espctl ((?:sa|policy|limits) [a-z]+|[a-z]+)", g1.espctl("--help").stdout, re.M)
     quiet = set(every) - known
-    equal(quiet, {"sa update", "sa del", "sa flush", "policy del", "policy flush"}, "commands without JSON")
+    equal(quiet, {"sa update", "sa del", "sa flush", "policy del", "policy flush", "limits set"}, "commands without JSON")
     number = g1.sas()[0x2001]["id"]
     policy = g1.policy("dir in dst 10.9.0.0/16 action discard")
     with open("/tmp/manners.conf", "w", encoding="ascii") as file:

@@ -385,6 +385,8 @@ def kill(lab, r, client):
         seen.add(found)
         client.do("sa-flush")
     lab.say(f"SAs after kills: {sorted(seen)}")
+    r.run([ESPCTL, "-f", PATH], seconds=120)
+    equal(count(client, "sa-get"), total, "SAs of one that is not killed")
 
 
 def refusal(ns, words, sentence, key=None):
@@ -491,8 +493,6 @@ def gates(lab):
     """Files, between gates that packets pass."""
     lab.pin()
     a, g1, g2, b = lab.sites()
-    with open(os.open(KEY, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
-        file.write(os.urandom(20).hex())
     lab.protect(g1, g2)
     lab.tunnel(g1, g2)
     near, far = a.udp("10.1.0.2", 5001), b.udp("10.2.0.2", 5002)
@@ -523,6 +523,8 @@ def gates(lab):
 
 
 def main(lab):
+    with open(os.open(KEY, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+        file.write(os.urandom(20).hex())
     if lab.wants("sas"):
         gates(lab)
     crowds(lab)
