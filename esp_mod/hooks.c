@@ -154,7 +154,7 @@ static unsigned int ask_go_up(void *priv, struct sk_buff *skb, const struct nf_h
 }
 #endif
 
-/* A macvlan on a bridge may lead into another namespace, and the bridge's hook there is not ours. */
+/* A macvlan on a bridge may lead into another namespace, where the bridge's hook is not ours. */
 static bool came_by_macvlan(const struct espm_net *en, const struct sk_buff *skb)
 {
 	const struct net_device *dev = dev_get_by_index_rcu(en->net, IPCB(skb)->iif);

@@ -81,7 +81,7 @@ static bool is_natted(const struct nf_conn *ct)
 
 /*
  * Does policy want anything but clear packets of this flow, in one direction of it? As packets
- * are asked about: first before NAT, where a bypass is final, and only if nothing is said, behind it.
+ * are asked about: first before NAT, where a bypass is final, then behind it, if none spoke.
  */
 static bool is_wanted_one_way(struct espm_net *en, unsigned long gen, const struct nf_conn *ct,
 			      enum ip_conntrack_dir dir)
@@ -198,7 +198,7 @@ static bool has_ingress_hooks(const struct net_device *dev)
 #endif
 }
 
-/* All flows of the namespace fall out; those that are fit are taken again by their next packet. */
+/* All flows of the namespace fall out; what is fit is taken again by its next packet. */
 static void empty_tables(struct net *net, void (*cleanup)(struct net_device *dev))
 {
 	struct net_device *dev;
@@ -237,7 +237,7 @@ void espm_offload_review(struct espm_net *en)
 		mutex_lock(&review_lock);
 		iterate(review_entry, &iter);
 		if (review.wanted) {
-			/* Who looked at an entry before it was marked may take it after the walk. */
+			/* Who looked at an entry before it was marked may take it after that. */
 			synchronize_net();
 			iterate(review_entry, &iter);
 		}

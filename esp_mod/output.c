@@ -276,7 +276,8 @@ enum espm_answer espm_output_ask(struct espm_net *en, struct sk_buff *skb, enum 
 	if (origin.sa && ask == ESPM_ASK_FIRST && is_alone(origin.sa, skb, gen))
 		return ESPM_ACCEPT;
 	/* What is forwarded is no packet of ours that has lost its mark. */
-	if (!origin.reqid && ask == ESPM_ASK_FIRST && skb->skb_iif && espm_flow_brief(&brief, skb) &&
+	if (!origin.reqid && ask == ESPM_ASK_FIRST && skb->skb_iif &&
+	    espm_flow_brief(&brief, skb) &&
 	    espm_spd_recall_rcu(en, ESPM_DIR_OUT, gen, &brief, &policy))
 		return policy ? obey(en, skb, policy, ESPM_MATCH, gen, &origin, ask, egress) :
 				ESPM_ACCEPT;

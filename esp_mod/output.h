@@ -24,7 +24,7 @@ enum espm_answer {
 enum espm_ask {
 	ESPM_ASK_FIRST,		/* before NAT */
 	ESPM_ASK_CHANGED,	/* once more, where NAT has changed the packet */
-	ESPM_ASK_LATE,		/* inbound for the first time, behind NAT; outbound out of a queue */
+	ESPM_ASK_LATE,		/* inbound: at first, but behind NAT; outbound: out of a queue */
 };
 
 /**
