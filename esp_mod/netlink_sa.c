@@ -14,6 +14,8 @@
 #include "notify.h"
 #include "suite.h"
 
+enum { SAS_IN_MAKING = 1024 };	/* beside those that a namespace may have */
+
 static bool is_unicast(const union espm_addr *addr, u16 addr_family)
 {
 	if (addr_family == AF_INET)
@@ -318,6 +320,10 @@ int espm_nl_sa_read(struct genl_info *info, struct espm_net *en, struct espm_sa 
 	if (err)
 		return err;
 
+	/* Twice, so that a file can replace all there are; what is not yet freed counts, too. */
+	if (atomic_read(&en->sas) >= 2ULL * READ_ONCE(en->quota.sas) + SAS_IN_MAKING)
+		return ESPM_REFUSE(info, NULL, -ENOSPC,
+				   "too many SAs are being made or freed here at once: try again");
 	sa = espm_sa_alloc(en, dir, htonl(spi), window);
 	if (!sa)
 		return ESPM_REFUSE(info, NULL, -ENOMEM, "out of memory");

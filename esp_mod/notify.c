@@ -17,7 +17,7 @@
 #include "notify.h"
 #include "roam.h"
 
-enum { BATCH = 64 };	/* SAs of which something is told before others have the lock */
+enum { HOLD_NS = 8 * NSEC_PER_MSEC };	/* until others have the lock */
 
 /* The family's group has a number, which is nobody else's, while it is registered. */
 static DECLARE_RWSEM(group_lock);
@@ -169,21 +169,23 @@ static void tell_all(struct work_struct *work)
 	struct espm_net *en = container_of(work, struct espm_net, tell);
 	struct espm_sa *sa, *next;
 	unsigned long events;
-	u32 n = 0;
+	u64 until;
 
 	mutex_lock(&en->lock);
+	until = ktime_get_ns() + HOLD_NS;
 	llist_for_each_entry_safe(sa, next, espm_event_take_all(en), in_events) {
 		events = espm_event_take(sa);
 		/* Of what is deleted, nothing more is told. */
 		if (READ_ONCE(sa->state) != ESPM_SA_DEAD && !espm_sad_is_gone(sa))
 			tell_events(en, sa, events);
 		espm_sa_put(sa);
-		if (++n % BATCH)
+		if (ktime_get_ns() < until)
 			continue;
 		/* Thousands may end in the same second. */
 		mutex_unlock(&en->lock);
 		cond_resched();
 		mutex_lock(&en->lock);
+		until = ktime_get_ns() + HOLD_NS;
 	}
 	espm_net_rest(en);
 	mutex_unlock(&en->lock);

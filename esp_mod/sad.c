@@ -331,7 +331,12 @@ static void unlist(struct espm_sad *sad, struct espm_sa *sa)
 		return;
 	keep_before(sad, link);
 	delist(link, sa);
-	if (rcu_access_pointer(link->out) == sa)
+	if (rcu_access_pointer(link->out) != sa)
+		return;
+	/* Since a flush, whoever joins or chooses looks for what stays: here is nothing that does. */
+	if (espm_sad_is_gone(sa))
+		RCU_INIT_POINTER(link->out, NULL);
+	else
 		choose_outbound(link);
 }
 

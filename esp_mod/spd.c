@@ -564,6 +564,17 @@ void espm_spd_await(struct espm_net *en)
 	cond_synchronize_rcu(READ_ONCE(en->spd.grown));
 }
 
+static void bury(struct espm_net *en, struct espm_policy *policy)
+{
+	xa_erase(&en->spd.by_id, policy->id);
+	list_del(&policy->in_order);
+	en->spd.n -= !policy->dies;
+	leave_group(&en->spd, policy);
+	if (policy->link)
+		espm_sad_link_put(en, policy->link);
+	call_rcu(&policy->rcu, free_policy_rcu);
+}
+
 /**
  * espm_spd_bury() - remove a policy that decides nothing
  * @en: the namespace, locked
@@ -580,13 +591,7 @@ void espm_spd_bury(struct espm_net *en, struct espm_policy *policy)
 {
 	lockdep_assert_held(&en->lock);
 	cond_synchronize_rcu(en->spd.grown);
-	xa_erase(&en->spd.by_id, policy->id);
-	list_del(&policy->in_order);
-	en->spd.n -= !policy->dies;
-	leave_group(&en->spd, policy);
-	if (policy->link)
-		espm_sad_link_put(en, policy->link);
-	call_rcu(&policy->rcu, free_policy_rcu);
+	bury(en, policy);
 }
 
 /**
@@ -667,7 +672,8 @@ bool espm_spd_flush_bury(struct espm_net *en)
 	while ((policy = list_first_entry_or_null(&en->spd.in_order, struct espm_policy,
 						  in_order)) &&
 	       espm_spd_is_gone(en, policy)) {
-		espm_spd_bury(en, policy);
+		/* The grace period since the turn has passed: who came later never met it. */
+		bury(en, policy);
 		if (ktime_get_ns() > until)
 			return true;
 	}
