@@ -289,6 +289,52 @@ def flush(lab, ns, client, noun, what):
     equal(count(client, noun + "-get"), 0, "what is left")
 
 
+def charges(lab, r):
+    """Where the kernel has control groups."""
+    with open("/proc/filesystems", encoding="ascii") as file:
+        if "cgroup2" not in file.read():
+            return
+    with lab.test("charged", "the memory of an SA is charged to the control group of who adds it, but for the transform's"):
+        charge(lab, r)
+
+
+def charge(lab, r):
+    """What an SA takes of memory belongs to the control group of who adds it, but for the crypto API's part."""
+    root, mine, number = "/tmp/cgroup", "/tmp/cgroup/espm", 1000 if lab.debug else 3000
+    os.makedirs(root, exist_ok=True)
+    command(f"mount -t cgroup2 none {root}")
+    try:
+        with open(f"{root}/cgroup.subtree_control", "w", encoding="ascii") as file:
+            file.write("+memory")
+        os.mkdir(mine)
+
+        def enter(group):
+            with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
+                file.write(str(os.getpid()))
+
+        def kernel():
+            with open(f"{mine}/memory.stat", encoding="ascii") as file:
+                return dict(line.split() for line in file)["kernel"]
+
+        requests = Requests(Client(r))
+        enter(mine)
+        try:
+            before = int(kernel()), available()
+            for spi in range(number):
+                add_sa(requests, 0x20000 + spi, 0, spi, os.urandom(20), reqid=1 + spi)
+            requests.run()
+            took = (int(kernel()) - before[0]) // number, taken(before[1]) // number
+        finally:
+            enter(root)
+        lab.say(f"an SA takes {took[1]} bytes, of which its control group is charged {took[0]}")
+        check(took[0] >= 2000, f"an SA is charged as {took[0]} bytes")
+        check(lab.debug or took[0] > 0.5 * took[1], f"of {took[1]} bytes its control group is charged {took[0]}")
+        r.flush_sas()
+        os.rmdir(mine)
+    finally:
+        command(f"umount {root}", good=False)
+
+
 def crowd_of_sas(lab, r, client):
     """SAs of one SPI and key, of one reqid, and such that end together."""
     requests, total = Requests(client), DEBUG_CROWD if lab.debug else CROWD
@@ -480,7 +526,7 @@ def crowds(lab):
     client = Client(r)
     for name, part in (("spi", lambda: crowd_of_sas(lab, r, client)), ("ports", lambda: crowd_of_policies(lab, r, client)),
                        ("killed", lambda: killed(lab, r, client)), ("limits", lambda: limits(lab, r)),
-                       ("sleep", lambda: sleeping(lab, r))):
+                       ("charged", lambda: charges(lab, r)), ("sleep", lambda: sleeping(lab, r))):
         # What a failure has left
         client.do("sa-flush")
         client.do("policy-flush")
