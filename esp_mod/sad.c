@@ -333,7 +333,7 @@ static void unlist(struct espm_sad *sad, struct espm_sa *sa)
 	delist(link, sa);
 	if (rcu_access_pointer(link->out) != sa)
 		return;
-	/* Since a flush, whoever joins or chooses looks for what stays: here is nothing that does. */
+	/* Since a flush, whoever joins or chooses looks for what stays: nothing does here. */
 	if (espm_sad_is_gone(sa))
 		RCU_INIT_POINTER(link->out, NULL);
 	else
