@@ -209,21 +209,28 @@ def ended(lab):
 
     if not lab.debug:
         anew()
+    # A packet that is forwarded: one of a socket's keeps the socket, and so the namespace.
     lone, peer = lab.build("lone", "peer", v6=False)
     lab.join("lone:w peer:w")
     lone.ip("""link set lo up
                addr add 10.9.0.1/24 dev w
-               link set w up""")
+               link set w up
+               link add d0 type dummy
+               addr add 10.9.1.1/24 dev d0
+               link set d0 up""")
+    peer.ip("""addr add 10.9.0.2/24 dev w
+               link set w up
+               route add 10.9.1.0/24 via 10.9.0.1""")
     lone.run("nft -f -", text="""table ip t {
         chain c {
-            type filter hook output priority 0
+            type filter hook forward priority 0
             ct state new counter accept
         }
     }""")
-    lone.policy("dir out dst 10.9.0.0/24 action protect reqid 1 on-demand")
-    sock = lone.udp("10.9.0.1")
-    sock.sendto(b"waits", ("10.9.0.2", 9))
-    check("packets 1 " in lone.run("nft list table ip t").stdout, "connection tracking has not seen the packet")
+    lone.policy("dir out dst 10.9.1.0/24 action protect reqid 1 on-demand")
+    sock = peer.udp("10.9.0.2")
+    sock.sendto(b"waits", ("10.9.1.2", 9))
+    eventually(lambda: "packets 1 " in lone.run("nft list table ip t").stdout, "connection tracking sees the packet")
     equal(lone.drops(), {}, "drops")
     sock.close()
     del lab.spaces["lone"]
