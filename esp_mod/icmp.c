@@ -96,12 +96,12 @@ static bool is_protected(struct espm_net *en, u8 dir, unsigned long gen,
 }
 
 /* Has the route of a flow that came out of a tunnel a nexthop on that device? */
-static bool leads_by4(struct espm_net *en, const struct espm_flow *flow, u32 mark,
+static bool leads_by4(struct espm_net *en, const struct espm_flow *flow, u32 mark, int iif,
 		      const struct net_device *dev)
 {
 	struct flowi4 fl = {
 		.daddr = flow->dst.v4, .saddr = flow->src.v4, .flowi4_mark = mark,
-		.flowi4_iif = en->dev->ifindex,
+		.flowi4_iif = iif,
 		.flowi4_l3mdev = l3mdev_master_ifindex_rcu(dev),
 	};
 	struct fib_result res;
@@ -110,12 +110,12 @@ static bool leads_by4(struct espm_net *en, const struct espm_flow *flow, u32 mar
 	       fib_info_nh_uses_dev(res.fi, dev);
 }
 
-static bool leads_by6(struct espm_net *en, const struct espm_flow *flow, u32 mark,
+static bool leads_by6(struct espm_net *en, const struct espm_flow *flow, u32 mark, int iif,
 		      const struct net_device *dev)
 {
 	struct flowi6 fl = {
 		.daddr = flow->dst.v6, .saddr = flow->src.v6, .flowi6_mark = mark,
-		.flowi6_iif = en->dev->ifindex,
+		.flowi6_iif = iif,
 		.flowi6_l3mdev = l3mdev_master_ifindex_rcu(dev),
 	};
 	const struct fib6_info *other;
@@ -140,7 +140,7 @@ static bool leads_by6(struct espm_net *en, const struct espm_flow *flow, u32 mar
  */
 static bool went_there(struct espm_net *en, const struct espm_flow *flow, const struct sk_buff *skb)
 {
-	const struct net_device *dev = skb->dev;
+	const struct net_device *esp = READ_ONCE(en->dev), *dev = skb->dev;
 
 	BUILD_BUG_ON(offsetof(struct inet_skb_parm, iif) != offsetof(struct inet6_skb_parm, iif));
 	/* A VRF shows a packet once more, in its own name. */
@@ -148,10 +148,11 @@ static bool went_there(struct espm_net *en, const struct espm_flow *flow, const 
 		dev = dev_get_by_index_rcu(en->net, IPCB(skb)->iif);
 	if (espm_flow_is_local(en->net, &flow->src, flow->family))
 		return true;
-	if (!dev)
+	/* Without the esp device the namespace ends, and nothing comes out of ESP any more. */
+	if (!dev || !esp)
 		return false;
-	return flow->family == AF_INET ? leads_by4(en, flow, skb->mark, dev) :
-					 leads_by6(en, flow, skb->mark, dev);
+	return flow->family == AF_INET ? leads_by4(en, flow, skb->mark, esp->ifindex, dev) :
+					 leads_by6(en, flow, skb->mark, esp->ifindex, dev);
 }
 
 /**
